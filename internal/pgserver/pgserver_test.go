@@ -333,7 +333,15 @@ func TestAStalePidFileDoesNotHurtWhoeverHasThePidNow(t *testing.T) {
 	dir := folder(t)
 	s := startServer(t, dir)
 	stop(t, s)
+	// Of the same user: another's pid does not confuse Postgres.
 	bystander := exec.CommandContext(t.Context(), "sleep", "60")
+	if os.Geteuid() == 0 {
+		cred, err := unprivileged()
+		if err != nil {
+			t.Fatal(err)
+		}
+		bystander.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
+	}
 	if err := bystander.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -43,12 +43,12 @@ func TestItRunsAsAnOrdinaryUserToo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	child := exec.CommandContext(t.Context(), self, "-test.v", "-test.run=^(TestItRunsAsAnOrdinaryUserToo|TestPostgresEndsWhenItsKeeperIsKilled)$")
+	child := exec.CommandContext(t.Context(), self, "-test.v", "-test.run=^(TestItRunsAsAnOrdinaryUserToo|TestPostgresEndsWhenItsKeeperIsKilled|TestAStalePidFileDoesNotHurtWhoeverHasThePidNow)$")
 	child.Dir = dir
 	child.Env = append(os.Environ(), childData+"="+data, childBin+"="+p.bin)
 	child.SysProcAttr = &syscall.SysProcAttr{Credential: nobody}
 	out, err := child.CombinedOutput()
-	if err != nil || strings.Count(string(out), "--- PASS") != 2 {
+	if err != nil || strings.Count(string(out), "--- PASS") != 3 {
 		t.Errorf("as nobody: %v\n%s", err, out)
 	}
 

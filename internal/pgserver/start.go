@@ -89,8 +89,11 @@ func (p place) prepare(cmd *exec.Cmd) {
 // lock: its keeper, and the watcher, were killed. Or it is just on its way down.
 func (p place) stopLeftover(ctx context.Context, progress io.Writer) error {
 	pid := p.postmaster()
-	if pid == 0 || !p.serves(pid) {
+	if pid == 0 {
 		return nil
+	}
+	if !p.serves(pid) {
+		return p.disown(pid)
 	}
 	fmt.Fprintf(progress, "stopping Postgres process %d, left by a process that was killed\n", pid)
 	for _, attempt := range []struct {
@@ -111,6 +114,24 @@ func (p place) stopLeftover(ctx context.Context, progress io.Writer) error {
 		}
 	}
 	return fmt.Errorf("process %d serves %s and does not stop", pid, p.cluster())
+}
+
+// disown deals with a pid file whose number belongs to a stranger by now, as
+// happens after a restart of the machine or a container. Postgres would take the
+// stranger for itself and refuse to start. It ignores its parent's pid, ours,
+// and then still looks for children of its former self that use the cluster;
+// without the file it would not.
+func (p place) disown(pid int) error {
+	if syscall.Kill(pid, 0) == syscall.ESRCH {
+		return nil // nobody's: Postgres sees that itself
+	}
+	lines := p.pidFile()
+	if len(lines) == 0 {
+		return nil
+	}
+	lines[0] = strconv.Itoa(os.Getpid())
+	// Written in place, so that it stays the property of Postgres' user.
+	return os.WriteFile(filepath.Join(p.cluster(), "postmaster.pid"), []byte(strings.Join(lines, "\n")), 0o600)
 }
 
 // pidFile returns the lines of postmaster.pid: pid, folder, start, port, socket,
