@@ -309,7 +309,6 @@ func exceededBy(all []weighted, share float64) float32 {
 	return sorted[len(sorted)-1].value
 }
 
-
 // Scores gives, for a row, how much it asks for a person and how much it
 // touches a sensitive topic, under encoded weights.
 func (s *Set) Scores(weights []byte) (func(row int) (person, topic float64), error) {
