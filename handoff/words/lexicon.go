@@ -1,6 +1,7 @@
 package words
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -172,7 +173,7 @@ func tokens(folded string) []token {
 // A verdict is what the lexicon makes of a sentence.
 type verdict struct {
 	asks   bool
-	toward bool // asks, but for the sales people: an offer is enough
+	toward bool // towards somebody else, sales people or whom to call: an offer is enough
 	veto   bool // refuses, manages people, or asks what we are
 	words  string
 }
@@ -190,7 +191,7 @@ var (
 		"prosze oddzwonic", "do mnie zadzwonic", "moze oddzwonic", "z kim moge", "jest tam ktos", "zywa osoba", "zywej osoby", "zywym czlowiekiem", "przelacz mnie", "polacz mnie", "pomoc czlowieka", "pomocy czlowieka", "mnie polaczyc",
 	}
 	whoAreYou = []string{
-		"are you", "you are a", "am i talking", "am i speaking", "am i chatting", "is this a", "is this an", "is this human", "are there humans working", "if you are", "you be a", "talking to me",
+		"are you", "are u", "r u", "you are a", "sound like", "like a real", "like real", "am i talking", "am i speaking", "am i chatting", "is this a", "is this an", "is this human", "are there humans working", "if you are", "you be a", "talking to me",
 		"bist du", "sind sie ein", "rede ich", "spreche ich", "chatte ich",
 		"es tu", "etes vous", "tu es", "suis je en train", "je parle a", "je parle avec",
 		"eres un", "eres una", "eres humano", "es usted", "estoy hablando", "hablo con",
@@ -238,9 +239,15 @@ func consult(folded string) verdict {
 		t := toks[i]
 		if t.kind&sales != 0 {
 			selling = true
+			for j := max(0, i-4); j < i; j++ { // "a person, not sales"
+				selling = selling && (toks[j].clause != t.clause || toks[j].kind&never == 0)
+			}
 		}
 		if t.kind&(person|someone|nobody) == 0 {
 			continue
+		}
+		if t.word == "service" && !beside(toks, i, "customer", "client", "clients", "clienti", "care") {
+			continue // a telephone service is nobody
 		}
 		neg, can, mng, wants, talks, reals, first := false, false, false, -1, -1, false, i
 		for j := max(0, i-8); j < min(len(toks), i+6); j++ {
@@ -315,9 +322,31 @@ func consult(folded string) verdict {
 			}
 		}
 	}
-	v.toward = v.asks && selling
+	v.toward = selling || !v.asks && dials(toks)
 	v.veto = !v.asks && (refused || managed || asksWhat)
 	return v
+}
+
+func beside(toks []token, i int, words ...string) bool {
+	return i > 0 && slices.Contains(words, toks[i-1].word) || i+1 < len(toks) && slices.Contains(words, toks[i+1].word)
+}
+
+// dials tells whether somebody is to be called or written to for the visitor:
+// "call Tom", "text someone".
+func dials(toks []token) bool {
+	found := false
+	for _, t := range toks {
+		switch t.word {
+		case "call", "calls", "dial", "text", "phone", "sms":
+			found = true
+		case "me", "us", "back":
+			return false
+		}
+		if t.kind&person != 0 {
+			return false
+		}
+	}
+	return found
 }
 
 // alone tells whether nothing but a word for a person is said: "AGENT!!",

@@ -125,7 +125,7 @@ func (d *Detector) person(v verdict, score float32, seen, vetoed bool) (Finding,
 	switch {
 	case v.veto || vetoed && !v.asks:
 		return f, false
-	case v.toward:
+	case v.toward && (v.asks || score > maybe):
 		f.Effect = Offer
 	case v.asks, score > sure:
 		f.Effect = Escalate

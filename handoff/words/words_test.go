@@ -141,6 +141,21 @@ func TestWhatLooksLikeAskingDoesNotEscalate(t *testing.T) {
 	}
 }
 
+func TestAskingForSalesOrACallToOthersOffersAtMost(t *testing.T) {
+	t.Parallel()
+	read := reader(t)
+	for _, text := range []string{"can I talk to a sales representative?", "connect me to the sales team", "call Tom", "text someone that I'm late"} {
+		if got := effect(read(text), words.VisitorAsked, ""); got == words.Escalate {
+			t.Errorf("%q escalates", text)
+		}
+	}
+	for _, text := range []string{"I want a person, not sales", "not sales, get me a human from support"} {
+		if got := effect(read(text), words.VisitorAsked, ""); got != words.Escalate {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
 func TestTheLexiconAloneFindsAndRefusesTheSame(t *testing.T) {
 	t.Parallel()
 	for _, text := range asks {

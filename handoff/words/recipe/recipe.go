@@ -41,7 +41,7 @@ const (
 // The shares of ordinary messages of unseen sources that may reach Sure and
 // Maybe: for asking for a person, and for touching any sensitive topic.
 const (
-	personSure, personMaybe = .01, .03
+	personSure, personMaybe = .005, .02
 	topicSure, topicMaybe   = .015, .05
 )
 
