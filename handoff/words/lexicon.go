@@ -182,12 +182,12 @@ type verdict struct {
 var (
 	phrases = []string{
 		"human please", "call me back", "phone me", "have someone call", "someone call me", "somebody call me", "talk to human", "human support", "human help", "human agent", "live agent", "real person", "speak to agent", "take over", "put me through", "hand me over", "is anyone there", "is anybody there", "customer service please", "who can i talk to", "who can i speak",
-		"verbinden sie mich", "verbinde mich", "rufen sie mich", "ruckruf", "zuruckrufen", "zurueckrufen", "mich jemand anrufen", "mit wem kann ich", "ist da jemand", "leiten sie mich", "mich weiterleiten", "kann ein mensch",
+		"verbinden sie mich", "verbinde mich", "rufen sie mich", "ruckruf", "zuruckrufen", "zurueckrufen", "mich jemand anrufen", "mit wem kann ich", "ist da jemand", "leiten sie mich", "mich weiterleiten", "weitergeleitet werden", "durchgestellt werden", "kann ein mensch",
 		"passez moi", "rappelez moi", "m appeler", "me rappeler", "a qui puis je parler", "mettez moi en", "transferez moi", "me transferer", "vraie personne", "aide humaine", "assistance humaine", "service client s il",
 		"me puede llamar", "me llame", "llamenme", "con quien puedo hablar", "hay alguien", "ayuda humana", "atencion humana", "asistencia humana", "persona real", "persona de verdad", "me puede transferir", "me atienda",
 		"richiamatemi", "richiamarmi", "puo chiamarmi", "con chi posso parlare", "c e qualcuno", "persona reale", "persona vera", "assistenza umana", "aiuto umano", "mi passi", "passami un", "passami qualcuno",
 		"me liga", "me ligar", "me liguem", "com quem posso falar", "tem alguem ai", "pessoa real", "pessoa de verdade", "atendimento humano", "ajuda humana", "me passa", "me transfere", "me transferir", "passe me", "chama alguem", "me chama",
-		"bel me terug", "mij bellen", "mij terugbellen", "me bellen", "met wie kan ik praten", "is daar iemand", "verbind me door", "zet me door", "schakel me door", "echt persoon", "echte persoon", "echt mens", "menselijke hulp", "teruggebeld", "me doorverbinden", "iemand bellen",
+		"bel me terug", "mij bellen", "mij terugbellen", "me bellen", "met wie kan ik praten", "is daar iemand", "verbind me door", "zet me door", "schakel me door", "echt persoon", "echte persoon", "echt mens", "menselijke hulp", "teruggebeld", "me doorverbinden", "doorgeschakeld worden", "doorverbonden worden", "iemand bellen",
 		"prosze oddzwonic", "do mnie zadzwonic", "moze oddzwonic", "z kim moge", "jest tam ktos", "zywa osoba", "zywej osoby", "zywym czlowiekiem", "przelacz mnie", "polacz mnie", "pomoc czlowieka", "pomocy czlowieka", "mnie polaczyc",
 	}
 	whoAreYou = []string{
@@ -280,12 +280,14 @@ func consult(folded string) verdict {
 			refused = refused || talks >= 0 && !can
 		case neg && !can:
 			refused = true
+		case t.kind&person == 0 && talks < 0 && beside(toks, i, "other", "another", "second", "else", "andere", "anderen", "anderer", "zweite", "zweiten", "autre", "autres", "otra", "otras", "altra", "altre", "outra", "outras", "anders", "tweede", "inna", "innej", "inne", "drugiej"):
+			managed = true // "may I come with another person?"
 		case mng && talks < 0:
 			managed = true
 		case asksWhat && wants < 0:
 		case talks >= 0:
 			hit(talks, i)
-		case t.kind&person != 0 && wants >= 0 && i-wants <= 4, reals && wants >= 0:
+		case t.kind&person != 0 && wants >= 0 && i-wants <= 4, reals && wants >= 0, wants >= 0 && wantedAlone(toks, i):
 			hit(first, i)
 		}
 	}
@@ -325,6 +327,30 @@ func consult(folded string) verdict {
 	v.toward = selling || !v.asks && dials(toks)
 	v.veto = !v.asks && (refused || managed || asksWhat)
 	return v
+}
+
+// wantedAlone tells whether the word for somebody ends its clause and nothing
+// but an article stands between it and the wish: "I want a person".
+func wantedAlone(toks []token, i int) bool {
+	switch toks[i].word {
+	case "person", "persona", "personne", "pessoa", "persoon", "osoby", "osobe", "jemanden", "someone", "somebody", "alguien", "alguem", "qualcuno", "iemand", "kogos":
+	default:
+		return false
+	}
+	for j := i + 1; j < len(toks) && toks[j].clause == toks[i].clause; j++ {
+		if toks[j].kind&(filler|want) == 0 {
+			return false
+		}
+	}
+	for j := i - 1; j >= 0 && toks[j].clause == toks[i].clause; j-- {
+		if toks[j].kind&want != 0 {
+			return true
+		}
+		if toks[j].kind&(filler|genuine) == 0 {
+			return false
+		}
+	}
+	return false
 }
 
 func beside(toks []token, i int, words ...string) bool {

@@ -58,6 +58,9 @@ why can't I talk to a real person?
 I don't want to talk to a bot
 can somebody from your team call me back?
 no, I want a human
+I want a person
+je veux une personne
+quero uma pessoa agora
 are you a human? I want to talk to a person.
 you can't help me, get me a supervisor
 Mitarbeiter bitte
@@ -83,6 +86,7 @@ atendente
 ik wil een medewerker spreken
 mens graag
 kan iemand mij terugbellen?
+kan ik doorgeschakeld worden?
 chcę rozmawiać z człowiekiem
 konsultant proszę
 czy mogę porozmawiać z kimś z obsługi?`), "\n")
@@ -98,6 +102,9 @@ please don't transfer me
 no human needed
 thanks, the agent was very friendly
 how many people can use the account?
+puis-je venir avec une autre personne ?
+¿Puedo ir con otra persona?
+posso venire con un'altra persona?
 where is my order?
 hello
 thank you
