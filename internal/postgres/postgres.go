@@ -1,0 +1,114 @@
+// Package postgres is the only way to the database. A transaction is always
+// opened in a scope, and the scope is part of BEGIN, in the same round trip:
+// the role that row level security is written for, and the tenant that its
+// policies compare with. There is no transaction without a scope, and a
+// statement that reads a setting which its scope did not set is an error, not
+// all rows.
+//
+//	InWorkspace  one workspace's rows
+//	InAgency     the rows of all workspaces of one agency
+//	InSystem     no tenant's rows: queue, relay, timers, looking up a key
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Workspace names a workspace inside the database, with the agency it belongs to.
+type Workspace struct {
+	AgencyID int64
+	ID       int64
+}
+
+// DB is a pool of connections. It is safe for concurrent use.
+type DB struct{ pool *pgxpool.Pool }
+
+// rollbackTimeout bounds how long a failed transaction may hold its connection.
+const rollbackTimeout = 5 * time.Second
+
+// Open connects to the database of the URL. Its login needs to be a member of
+// the roles that Migrate makes; it should own nothing (EnsureLogin makes one).
+func Open(ctx context.Context, url string, connections int32) (*DB, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		// pgx' message may hold parts of the URL, and the URL holds a password.
+		return nil, errors.New("open the database: the connection URL can't be read")
+	}
+	config.MaxConns = connections
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	return &DB{pool}, nil
+}
+
+// Close waits for the transactions under way and closes all connections.
+func (db *DB) Close() { db.pool.Close() }
+
+// InWorkspace runs do in a transaction that sees one workspace, and commits if
+// do returns nil. do must make no network call and run no model.
+func (db *DB) InWorkspace(ctx context.Context, w Workspace, do func(tx pgx.Tx) error) error {
+	if w.ID <= 0 || w.AgencyID <= 0 {
+		return errors.New("open a transaction: no workspace")
+	}
+	return db.in(ctx, "begin; set local role relaydesk_workspace; set local relaydesk.workspace_id = '"+
+		strconv.FormatInt(w.ID, 10)+"'; set local relaydesk.agency_id = '"+strconv.FormatInt(w.AgencyID, 10)+"'", do)
+}
+
+// InAgency runs do in a transaction that sees all workspaces of one agency.
+func (db *DB) InAgency(ctx context.Context, agencyID int64, do func(tx pgx.Tx) error) error {
+	if agencyID <= 0 {
+		return errors.New("open a transaction: no agency")
+	}
+	return db.in(ctx, "begin; set local role relaydesk_agency; set local relaydesk.agency_id = '"+
+		strconv.FormatInt(agencyID, 10)+"'", do)
+}
+
+// InSystem runs do in a transaction that sees no tenant's rows.
+func (db *DB) InSystem(ctx context.Context, do func(tx pgx.Tx) error) error {
+	return db.in(ctx, "begin; set local role relaydesk_system", do)
+}
+
+// in opens the transaction with one statement list, which pgx sends by the
+// simple protocol because it has no parameters: one round trip. Only integers
+// are ever written into it.
+func (db *DB) in(ctx context.Context, begin string, do func(tx pgx.Tx) error) (err error) {
+	tx, err := db.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
+	if err != nil {
+		return fmt.Errorf("open a transaction: %w", err)
+	}
+	// Also after a panic, and when the caller has gone: a transaction that
+	// stays open keeps its locks.
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+		defer cancel()
+		if e := tx.Rollback(ctx); e != nil && !errors.Is(e, pgx.ErrTxClosed) {
+			err = errors.Join(err, fmt.Errorf("roll back: %w", e))
+		}
+	}()
+	if err := do(tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// Violates tells whether an error is the violation of the named constraint.
+func Violates(err error, constraint string) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.ConstraintName == constraint
+}
