@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/url"
@@ -29,7 +30,7 @@ func newTenant(t *testing.T, db *postgres.DB, name string) tenant {
 	t.Helper()
 	now := time.Now()
 	x := tenant{name: name}
-	copy(x.hash[:], name+t.Name())
+	_, _ = rand.Read(x.hash[:])
 	agency, workspace, key := ids.New(now), ids.New(now), ids.New(now)
 	err := db.InSystem(t.Context(), func(tx pgx.Tx) error {
 		return tx.QueryRow(t.Context(), "select create_agency($1, $2, $3)", agency, name, now).Scan(&x.AgencyID)
