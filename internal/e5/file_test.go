@@ -48,8 +48,11 @@ func head() []byte {
 		name  string
 		bytes int
 	}{
-		{"emb.word", 40 * hidden / block * q4Bytes}, {"emb.pos", 4 * positions * hidden}, {"emb.type", 8 * hidden},
-		{"emb.ln.w", 4 * hidden}, {"emb.ln.b", 4 * hidden},
+		{"emb.word", 40 * hidden / block * q4Bytes},
+		{"emb.pos", 4 * positions * hidden},
+		{"emb.type", 8 * hidden},
+		{"emb.ln.w", 4 * hidden},
+		{"emb.ln.b", 4 * hidden},
 	}
 	for _, l := range []struct {
 		name    string

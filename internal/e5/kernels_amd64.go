@@ -9,7 +9,7 @@ var (
 
 // lanes holds the constants of the assembly, each in all eight lanes; the
 // assembly counts on their order.
-var lanes = func() (c [24][8]float32) {
+var lanes = func() (c [24][8]float32) { //nolint:unused // the assembly reads it
 	for i, v := range []float32{
 		1.44269504, -125, 0.000154, 0.00133336, 0.00961813, 0.05550411, 0.24022651, 0.69314718, 1, // exp
 		0.3275911 * 0.70710678, 1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592, -0.5, // gelu
@@ -101,7 +101,7 @@ func gelu(x []float32) {
 // gemm sets c = a*b for b in panels of 16 columns. The last tile of four rows
 // overlaps the one before.
 func gemm(rows, n, k int, a []float32, lda int, b, c []float32, ldc int) {
-	for p := 0; p < n/16; p++ {
+	for p := range n / 16 {
 		if !useAVX2 || rows < 4 {
 			gemmGo(rows, k, a, lda, b[p*k*16:], c[p*16:], ldc)
 			continue

@@ -26,7 +26,7 @@ const (
 
 // Fault is a failure that may be told to the caller: Code is one of the API's
 // problem codes, Detail a sentence that helps and holds no secret.
-type Fault struct {
+type Fault struct { //nolint:errname // the word of the house
 	Kind   Kind
 	Code   string
 	Detail string

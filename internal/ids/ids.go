@@ -53,7 +53,7 @@ func New(now time.Time) ID {
 	var id ID
 	_, _ = rand.Read(id[6:]) // never fails: crypto/rand ends the program instead
 	var ms [8]byte
-	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli())) //nolint:gosec // the clock stands after 1970
+	binary.BigEndian.PutUint64(ms[:], uint64(now.UnixMilli()))
 	copy(id[:6], ms[2:])
 	id[6] = id[6]&0x0f | 0x70
 	id[8] = id[8]&0x3f | 0x80
@@ -78,7 +78,7 @@ func Format(p Prefix, id ID) string {
 	b.WriteByte('_')
 	hi, lo := binary.BigEndian.Uint64(id[:8]), binary.BigEndian.Uint64(id[8:])
 	for i := encoded - 1; i >= 0; i-- {
-		b.WriteByte(alphabet[shift(hi, lo, uint(i)*5)&31]) //nolint:gosec // i is never negative
+		b.WriteByte(alphabet[shift(hi, lo, uint(i)*5)&31])
 	}
 	return b.String()
 }
@@ -105,7 +105,7 @@ func Parse(p Prefix, s string) (ID, error) {
 			return ID{}, ErrMalformed
 		}
 		hi = hi<<5 | lo>>59
-		lo = lo<<5 | uint64(v) //nolint:gosec // 0..31
+		lo = lo<<5 | uint64(v)
 	}
 	var id ID
 	binary.BigEndian.PutUint64(id[:8], hi)

@@ -50,7 +50,7 @@ var quick = map[string]string{"fsync": "off", "shared_buffers": "16MB"}
 // folder is a temporary folder that other users can enter, unlike t.TempDir.
 func folder(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pgserver")
+	dir, err := os.MkdirTemp("", "pgserver") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}

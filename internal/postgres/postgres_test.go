@@ -263,7 +263,7 @@ func TestTheLoginOwnsAndInheritsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(ctx) //nolint:errcheck // nothing depends on it
+	defer conn.Close(ctx)
 	for _, statement := range []string{
 		"select * from agencies", "select * from river.river_job", "create table mine ()",
 		"set role relaydesk_lookup", "alter role relaydesk_server superuser",
@@ -302,7 +302,7 @@ func TestAnUnknownOrChangedMigrationIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(ctx) //nolint:errcheck // nothing depends on it
+	defer conn.Close(ctx)
 	quiet := slog.New(slog.DiscardHandler)
 	if err := postgres.Migrate(ctx, target, quiet); err != nil {
 		t.Fatal(err)

@@ -140,7 +140,7 @@ func TestEveryTenantTableIsWalledOff(t *testing.T) {
 }
 
 // The check above must be able to fail: each wall is taken down once.
-func TestAMissingWallIsNoticed(t *testing.T) {
+func TestAMissingWallIsNoticed(t *testing.T) { //nolint:tparallel // each locks tables that the others need
 	t.Parallel()
 	var breaks []string
 	inOwner(t, func(tx pgx.Tx) {

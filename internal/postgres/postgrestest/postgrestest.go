@@ -30,7 +30,7 @@ const folders = 64
 
 const (
 	login    = "relaydesk_server"
-	password = "only-for-tests" //nolint:gosec // a fixture: the server is local and ends with the test
+	password = "only-for-tests" // the server is local and ends with the test
 )
 
 type instance struct {
@@ -94,7 +94,7 @@ func start(tb testing.TB) (*instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer admin.Close(ctx) //nolint:errcheck // nothing depends on it
+	defer admin.Close(ctx)
 	template, err := makeTemplate(ctx, admin, server.URL())
 	if err != nil {
 		return nil, err
