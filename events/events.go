@@ -26,10 +26,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/relaydesk/relaydesk/internal/ids"
+	"github.com/relaydesk/relaydesk/internal/postgres"
 )
-
-// Type is an event's type as the API publishes it.
-type Type string
 
 // Event is a change to one object.
 type Event struct {
@@ -48,14 +46,14 @@ type Event struct {
 const appendSQL = `
 with drawn as materialized (
   select nextval('event_refs') as ref, e.*
-  from (select * from unnest(@ids::uuid[], @types::text[], @objects::uuid[], @conversations::uuid[], @changes::jsonb[], @ats::timestamptz[])
-    with ordinality as u (id, type, object_id, conversation_id, changes, created_at, n) order by n) e
+  from (select * from unnest(@ids::uuid[], @types::text[], @kinds::smallint[], @objects::uuid[], @conversations::uuid[], @changes::jsonb[], @ats::timestamptz[])
+    with ordinality as u (id, type, kind, object_id, conversation_id, changes, created_at, n) order by n) e
 ), kept as (
   insert into events (agency_id, workspace_id, ref, id, type, object_id, conversation_id, changes, created_at)
   select @agency_id, @workspace_id, ref, id, type, object_id, conversation_id, changes, created_at from drawn
 )
-insert into event_inbox (lane, ref, agency_id, workspace_id, id, conversation_id, created_at)
-select @agency_id % 16, ref, @agency_id, @workspace_id, id, conversation_id, created_at from drawn`
+insert into event_inbox (lane, ref, agency_id, workspace_id, id, kind, conversation_id, created_at)
+select @agency_id % 16, ref, @agency_id, @workspace_id, id, kind, conversation_id, created_at from drawn`
 
 // Append adds events of one agency and workspace (those of the first) to the
 // log when tx commits. The caller holds the locks of the objects' rows.
@@ -66,7 +64,7 @@ func Append(ctx context.Context, tx pgx.Tx, all ...Event) error {
 	n := len(all)
 	var (
 		eventIDs, objects = make([]ids.ID, n), make([]ids.ID, n)
-		types             = make([]string, n)
+		types, numbers    = make([]string, n), make([]int16, n)
 		conversations     = make([]*ids.ID, n)
 		changes           = make([]*string, n)
 		ats               = make([]time.Time, n)
@@ -75,7 +73,11 @@ func Append(ctx context.Context, tx pgx.Tx, all ...Event) error {
 		if e.AgencyID != all[0].AgencyID || e.WorkspaceID != all[0].WorkspaceID {
 			return fmt.Errorf("append events: %s and %s belong to different tenants", all[0].Type, e.Type)
 		}
-		eventIDs[i], objects[i], types[i], ats[i] = e.ID, e.Object, string(e.Type), e.At
+		number, known := e.Type.number()
+		if !known {
+			return fmt.Errorf("append events: there is no type %q", e.Type)
+		}
+		eventIDs[i], objects[i], types[i], numbers[i], ats[i] = e.ID, e.Object, string(e.Type), number, e.At
 		if !e.Conversation.IsZero() {
 			conversations[i] = &all[i].Conversation
 		}
@@ -86,11 +88,12 @@ func Append(ctx context.Context, tx pgx.Tx, all ...Event) error {
 	}
 	_, err := tx.Exec(ctx, appendSQL, pgx.StrictNamedArgs{
 		"agency_id": all[0].AgencyID, "workspace_id": orNull(all[0].WorkspaceID),
-		"ids": eventIDs, "types": types, "objects": objects, "conversations": conversations, "changes": changes, "ats": ats,
+		"ids": eventIDs, "types": types, "kinds": numbers, "objects": objects, "conversations": conversations, "changes": changes, "ats": ats,
 	})
 	if err != nil {
 		return fmt.Errorf("append %s: %w", all[0].Type, err)
 	}
+	postgres.Announce(tx)
 	return nil
 }
 
@@ -104,9 +107,9 @@ func orNull(id int64) *int64 {
 // Filter says which part of an agency's log to read.
 type Filter struct {
 	AgencyID     int64
-	WorkspaceID  int64    // 0: all that the transaction may see
-	Conversation ids.ID   // zero: all
-	Types        []string // empty: all
+	WorkspaceID  int64  // 0: all that the transaction may see
+	Conversation ids.ID // zero: all
+	Types        []Type // empty: all
 }
 
 const readSQL = `
@@ -117,7 +120,7 @@ join events e on e.agency_id = l.agency_id and e.ref = l.ref and e.created_at = 
 where l.agency_id = @agency_id and l.position > @after
   and (@workspace_id = 0 or l.workspace_id = @workspace_id)
   and (@conversation::uuid is null or l.conversation_id = @conversation)
-  and (cardinality(@types::text[]) = 0 or e.type = any (@types))
+  and (cardinality(@kinds::smallint[]) = 0 or l.kind = any (@kinds))
 order by l.position limit @limit`
 
 // Read gives the events after a position, oldest first.
@@ -126,12 +129,12 @@ func Read(ctx context.Context, tx pgx.Tx, f Filter, after int64, limit int) ([]E
 	if !f.Conversation.IsZero() {
 		conversation = &f.Conversation
 	}
-	types := f.Types
-	if types == nil {
-		types = []string{}
+	kinds := make([]int16, len(f.Types))
+	for i, t := range f.Types {
+		kinds[i], _ = t.number() // 0 is no event's
 	}
 	rows, err := tx.Query(ctx, readSQL, pgx.StrictNamedArgs{
-		"agency_id": f.AgencyID, "workspace_id": f.WorkspaceID, "conversation": conversation, "types": types, "after": after, "limit": limit,
+		"agency_id": f.AgencyID, "workspace_id": f.WorkspaceID, "conversation": conversation, "kinds": kinds, "after": after, "limit": limit,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read events: %w", err)

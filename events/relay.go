@@ -26,7 +26,8 @@ const (
 type Numbered struct {
 	ID           ids.ID
 	AgencyID     int64
-	WorkspaceID  int64  // 0: the agency's own
+	WorkspaceID  int64 // 0: the agency's own
+	Type         Type
 	Conversation ids.ID // zero: none
 	Position     int64
 }
@@ -100,7 +101,7 @@ const numberSQL = `
 with taken as (
   delete from event_inbox where lane = @lane
     and ref in (select ref from event_inbox where lane = @lane order by ref limit @batch)
-  returning agency_id, ref, workspace_id, id, conversation_id, created_at
+  returning agency_id, ref, workspace_id, id, kind, conversation_id, created_at
 ), counted as (
   select agency_id, count(*) as n from taken group by agency_id
 ), bumped as (
@@ -108,13 +109,13 @@ with taken as (
   on conflict (agency_id) do update set last = p.last + excluded.last
   returning agency_id, last
 ), numbered as (
-  insert into event_log (agency_id, position, ref, workspace_id, id, conversation_id, created_at)
+  insert into event_log (agency_id, position, ref, workspace_id, id, kind, conversation_id, created_at)
   select agency_id, b.last - c.n + row_number() over (partition by agency_id order by t.ref),
-    t.ref, t.workspace_id, t.id, t.conversation_id, t.created_at
+    t.ref, t.workspace_id, t.id, t.kind, t.conversation_id, t.created_at
   from taken t join counted c using (agency_id) join bumped b using (agency_id)
-  returning id, agency_id, workspace_id, conversation_id, position
+  returning id, agency_id, workspace_id, kind, conversation_id, position
 )
-select id, agency_id, coalesce(workspace_id, 0), coalesce(conversation_id, '00000000-0000-0000-0000-000000000000'), position
+select id, agency_id, coalesce(workspace_id, 0), kind, coalesce(conversation_id, '00000000-0000-0000-0000-000000000000'), position
 from numbered order by agency_id, position`
 
 func (r *Relay) once(ctx context.Context) (done bool, err error) {
@@ -129,7 +130,9 @@ func (r *Relay) once(ctx context.Context) (done bool, err error) {
 			return err
 		}
 		numbered, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (n Numbered, err error) {
-			err = row.Scan(&n.ID, &n.AgencyID, &n.WorkspaceID, &n.Conversation, &n.Position)
+			var number int16
+			err = row.Scan(&n.ID, &n.AgencyID, &n.WorkspaceID, &number, &n.Conversation, &n.Position)
+			n.Type = typeOf(number)
 			return n, err
 		})
 		if err != nil || r.fanOut == nil || len(numbered) == 0 {

@@ -54,6 +54,10 @@ create table members (
   updated_at    timestamptz not null,
   primary key (agency_id, id)
 );
+comment on table agencies is 'erasure: not a visitor''s';
+comment on table workspaces is 'erasure: not a visitor''s';
+comment on table workspace_settings is 'erasure: not a visitor''s';
+comment on table members is 'erasure: a member is deleted by the agency';
 create unique index members_email on members (agency_id, lower(email));
 
 create table api_keys (
@@ -72,6 +76,8 @@ create table api_keys (
   primary key (agency_id, id),
   foreign key (agency_id, workspace_id) references workspaces (agency_id, workspace_id)
 );
+
+comment on table api_keys is 'erasure: not a person''s';
 
 alter table agencies enable row level security;
 alter table agencies force row level security;

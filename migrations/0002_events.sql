@@ -65,6 +65,7 @@ create table event_inbox (
   agency_id       bigint not null,
   workspace_id    bigint,
   id              uuid not null,
+  kind            smallint not null, -- the type's number
   conversation_id uuid,
   created_at      timestamptz not null,
   primary key (lane, ref)
@@ -100,10 +101,16 @@ create table event_log (
   ref             bigint not null,
   workspace_id    bigint,
   id              uuid not null,
+  kind            smallint not null,
   conversation_id uuid,
   created_at      timestamptz not null,
   primary key (agency_id, position)
 );
+comment on table events is 'erasure: holds ids and changes without personal data';
+comment on table event_inbox is 'erasure: holds ids only';
+comment on table event_positions is 'erasure: holds numbers only';
+comment on table event_log is 'erasure: holds ids only';
+comment on table event_lanes is 'erasure: holds numbers only';
 create index event_log_workspace on event_log (agency_id, workspace_id, position);
 alter table event_log enable row level security;
 alter table event_log force row level security;

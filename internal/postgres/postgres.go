@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -29,7 +30,28 @@ type Workspace struct {
 }
 
 // DB is a pool of connections. It is safe for concurrent use.
-type DB struct{ pool *pgxpool.Pool }
+type DB struct {
+	pool     *pgxpool.Pool
+	announce atomic.Pointer[func()]
+}
+
+// OnAnnounce sets what runs after the commit of each transaction that Announce
+// marked. It must not block.
+func (db *DB) OnAnnounce(do func()) { db.announce.Store(&do) }
+
+// announced is a transaction that has something to tell when it is committed.
+type announced struct {
+	pgx.Tx
+	marked bool
+}
+
+// Announce makes the commit of a transaction known in this process, to whom
+// OnAnnounce named. Without a commit nothing is told.
+func Announce(tx pgx.Tx) {
+	if a, ok := tx.(*announced); ok {
+		a.marked = true
+	}
+}
 
 // rollbackTimeout bounds how long a failed transaction may hold its connection.
 const rollbackTimeout = 5 * time.Second
@@ -51,7 +73,7 @@ func Open(ctx context.Context, url string, connections int32) (*DB, error) {
 		pool.Close()
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	return &DB{pool}, nil
+	return &DB{pool: pool}, nil
 }
 
 // Close waits for the transactions under way and closes all connections.
@@ -85,10 +107,11 @@ func (db *DB) InSystem(ctx context.Context, do func(tx pgx.Tx) error) error {
 // simple protocol because it has no parameters: one round trip. Only integers
 // are ever written into it.
 func (db *DB) in(ctx context.Context, begin string, do func(tx pgx.Tx) error) (err error) {
-	tx, err := db.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
+	opened, err := db.pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: begin})
 	if err != nil {
 		return fmt.Errorf("open a transaction: %w", err)
 	}
+	tx := &announced{Tx: opened}
 	// Also after a panic, and when the caller has gone: a transaction that
 	// stays open keeps its locks.
 	defer func() {
@@ -103,6 +126,9 @@ func (db *DB) in(ctx context.Context, begin string, do func(tx pgx.Tx) error) (e
 	}
 	if err := tx.Commit(ctx); err != nil {
 		return fmt.Errorf("commit: %w", err)
+	}
+	if tell := db.announce.Load(); tx.marked && tell != nil {
+		(*tell)()
 	}
 	return nil
 }

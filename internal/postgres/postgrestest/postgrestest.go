@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -50,6 +51,39 @@ func New(tb testing.TB) *postgres.DB {
 	tb.Helper()
 	return get(tb).db
 }
+
+// Alone gives a database that no other test shares, for tests of what works on
+// all tenants: relay, sweeps, queues. Its URLs are those of the server's login
+// and of the superuser.
+func Alone(tb testing.TB) (db *postgres.DB, server, owner string) {
+	tb.Helper()
+	made := get(tb)
+	ctx := context.WithoutCancel(tb.Context())
+	name := "alone_" + strconv.FormatInt(alone.Add(1), 10)
+	admin, err := pgx.Connect(ctx, at(made.owner, "postgres", nil))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer admin.Close(ctx) //nolint:errcheck // nothing depends on it
+	template, err := makeTemplate(ctx, admin, made.owner)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, statement := range []string{"drop database if exists " + name + " with (force)", "create database " + name + " template " + template} {
+		if _, err := admin.Exec(ctx, statement); err != nil {
+			tb.Fatalf("%s: %v", statement, err)
+		}
+	}
+	server, owner = at(made.server, name, nil), at(made.owner, name, nil)
+	db, err = postgres.Open(ctx, server, 20)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(db.Close)
+	return db, server, owner
+}
+
+var alone atomic.Int64
 
 // URL is the connection URL of the server's login, for a pool of a test's own.
 func URL(tb testing.TB) string {
