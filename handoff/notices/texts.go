@@ -1,0 +1,208 @@
+package notices
+
+import "github.com/relaydesk/relaydesk/handoff/hours"
+
+// texts are all that is said in one language. {when} is a moment, {hours} the
+// weekly hours. Nobody is addressed by du or Sie where a sentence can do without.
+type texts struct {
+	by         string // a person replies by {when}
+	soon       string // a person replies, no time known
+	away       string // closed: {hours}, opens again {when}
+	afterwards string // after away, where no moment can be promised
+
+	handoff  map[string]string // what leads into the promise, by reason
+	passedOn string            // … for any other reason
+
+	seen, stillBy, late           string // while waiting
+	toTeam, toAssistant           string
+	offer, fromPages, notAnswered string
+}
+
+func textsOf(lang string) *texts { return written[hours.Language(lang)] }
+
+var written = map[string]*texts{
+	"en": {
+		by:         "A person from the team will reply here {when}.",
+		soon:       "A person from the team will reply here as soon as they can.",
+		away:       "The team is away right now. Support hours are {hours}; they start again {when}.",
+		afterwards: "A person will reply here after that.",
+		handoff: map[string]string{
+			VisitorAsked:    "I'm bringing in a person.",
+			SensitiveTopic:  "A person should look at this, so I've passed it to the team.",
+			AssistantUnsure: "I couldn't find a reliable answer to this, so I've passed it to the team.",
+			VisitorStuck:    "I don't seem to be getting you any further, so I've passed this to the team.",
+			AssistantFailed: "I can't answer at the moment, so I've passed this to the team.",
+			Deadline:        "An answer is taking me too long, so I've passed this to the team.",
+		},
+		passedOn:    "I've passed this conversation to the team.",
+		seen:        "The team will see this message too.",
+		stillBy:     "As promised, a person will reply here {when}.",
+		late:        "This has taken longer than promised, and we're sorry.",
+		toTeam:      "This conversation is with the whole team again.",
+		toAssistant: "The assistant is answering again. You can ask for a person at any time.",
+		offer:       "Shall I connect you with a person?",
+		fromPages:   "From our pages:",
+		notAnswered: "I couldn't find an answer to that on our pages.",
+	},
+	"de": {
+		by:         "Jemand aus dem Team antwortet hier {when}.",
+		soon:       "Jemand aus dem Team antwortet hier so bald wie möglich.",
+		away:       "Gerade ist niemand vom Team da. Die Servicezeiten sind {hours}; weiter geht es {when}.",
+		afterwards: "Danach antwortet hier jemand aus dem Team.",
+		handoff: map[string]string{
+			VisitorAsked:    "Ich hole jemanden aus dem Team dazu.",
+			SensitiveTopic:  "Das sollte sich ein Mensch ansehen, deshalb habe ich es ans Team weitergegeben.",
+			AssistantUnsure: "Dazu habe ich keine verlässliche Antwort gefunden, deshalb habe ich es ans Team weitergegeben.",
+			VisitorStuck:    "Ich komme hier offenbar nicht weiter, deshalb habe ich es ans Team weitergegeben.",
+			AssistantFailed: "Ich kann gerade nicht antworten, deshalb habe ich es ans Team weitergegeben.",
+			Deadline:        "Meine Antwort dauert zu lange, deshalb habe ich es ans Team weitergegeben.",
+		},
+		passedOn:    "Ich habe das Gespräch ans Team weitergegeben.",
+		seen:        "Auch diese Nachricht liegt dem Team vor.",
+		stillBy:     "Wie versprochen antwortet hier jemand {when}.",
+		late:        "Das dauert länger als versprochen. Das tut uns leid.",
+		toTeam:      "Das Gespräch liegt wieder beim ganzen Team.",
+		toAssistant: "Ab jetzt antwortet wieder der Assistent. Ein Mensch ist jederzeit erreichbar: Eine kurze Nachricht genügt.",
+		offer:       "Soll ich einen Menschen aus dem Team dazuholen?",
+		fromPages:   "Von unseren Seiten:",
+		notAnswered: "Dazu habe ich auf unseren Seiten keine Antwort gefunden.",
+	},
+	"fr": {
+		by:         "Une personne de l'équipe répondra ici {when}.",
+		soon:       "Une personne de l'équipe répondra ici dès que possible.",
+		away:       "L'équipe est absente pour le moment. Elle est joignable aux horaires suivants : {hours}. Elle sera de retour {when}.",
+		afterwards: "Une personne répondra ici à partir de ce moment-là.",
+		handoff: map[string]string{
+			VisitorAsked:    "Je fais venir une personne de l'équipe.",
+			SensitiveTopic:  "Il vaut mieux qu'une personne s'en occupe, j'ai donc transmis la demande à l'équipe.",
+			AssistantUnsure: "Je n'ai pas trouvé de réponse fiable, j'ai donc transmis la question à l'équipe.",
+			VisitorStuck:    "Je n'arrive visiblement pas à faire avancer les choses, j'ai donc transmis la demande à l'équipe.",
+			AssistantFailed: "Je ne peux pas répondre pour le moment, j'ai donc transmis la demande à l'équipe.",
+			Deadline:        "Ma réponse prend trop de temps, j'ai donc transmis la demande à l'équipe.",
+		},
+		passedOn:    "J'ai transmis la conversation à l'équipe.",
+		seen:        "L'équipe verra aussi ce message.",
+		stillBy:     "Comme promis, une personne répondra ici {when}.",
+		late:        "Cela prend plus de temps que promis, nous en sommes désolés.",
+		toTeam:      "La conversation est de nouveau entre les mains de toute l'équipe.",
+		toAssistant: "L'assistant répond de nouveau. Il est possible de demander une personne à tout moment.",
+		offer:       "Souhaitez-vous que je vous mette en relation avec une personne ?",
+		fromPages:   "Sur nos pages :",
+		notAnswered: "Je n'ai pas trouvé de réponse à cette question sur nos pages.",
+	},
+	"es": {
+		by:         "Una persona del equipo responderá aquí {when}.",
+		soon:       "Una persona del equipo responderá aquí lo antes posible.",
+		away:       "El equipo no está en este momento. El horario de atención es {hours}; vuelve {when}.",
+		afterwards: "Después, una persona responderá aquí.",
+		handoff: map[string]string{
+			VisitorAsked:    "Voy a avisar a una persona del equipo.",
+			SensitiveTopic:  "Conviene que una persona se ocupe de esto, así que lo he pasado al equipo.",
+			AssistantUnsure: "No he encontrado una respuesta fiable, así que he pasado la pregunta al equipo.",
+			VisitorStuck:    "Parece que no consigo avanzar con esto, así que lo he pasado al equipo.",
+			AssistantFailed: "En este momento no puedo responder, así que lo he pasado al equipo.",
+			Deadline:        "Mi respuesta está tardando demasiado, así que lo he pasado al equipo.",
+		},
+		passedOn:    "He pasado la conversación al equipo.",
+		seen:        "El equipo verá también este mensaje.",
+		stillBy:     "Como se prometió, una persona responderá aquí {when}.",
+		late:        "Está tardando más de lo prometido. Lo sentimos.",
+		toTeam:      "La conversación vuelve a estar en manos de todo el equipo.",
+		toAssistant: "El asistente vuelve a responder. Se puede pedir hablar con una persona en cualquier momento.",
+		offer:       "¿Quiere que le ponga en contacto con una persona?",
+		fromPages:   "De nuestras páginas:",
+		notAnswered: "No he encontrado una respuesta a eso en nuestras páginas.",
+	},
+	"it": {
+		by:         "Una persona del team risponderà qui {when}.",
+		soon:       "Una persona del team risponderà qui appena possibile.",
+		away:       "In questo momento il team non c'è. Gli orari dell'assistenza sono {hours}; si riprende {when}.",
+		afterwards: "Dopo, una persona risponderà qui.",
+		handoff: map[string]string{
+			VisitorAsked:    "Chiamo una persona del team.",
+			SensitiveTopic:  "È meglio che se ne occupi una persona, quindi ho passato la richiesta al team.",
+			AssistantUnsure: "Non ho trovato una risposta affidabile, quindi ho passato la domanda al team.",
+			VisitorStuck:    "A quanto pare non riesco ad andare avanti, quindi ho passato la richiesta al team.",
+			AssistantFailed: "Al momento non posso rispondere, quindi ho passato la richiesta al team.",
+			Deadline:        "La mia risposta richiede troppo tempo, quindi ho passato la richiesta al team.",
+		},
+		passedOn:    "Ho passato la conversazione al team.",
+		seen:        "Il team vedrà anche questo messaggio.",
+		stillBy:     "Come promesso, una persona risponderà qui {when}.",
+		late:        "Ci stiamo mettendo più di quanto promesso, ci dispiace.",
+		toTeam:      "La conversazione è di nuovo affidata a tutto il team.",
+		toAssistant: "Ora risponde di nuovo l'assistente. Si può chiedere di una persona in qualsiasi momento.",
+		offer:       "Vuole che La metta in contatto con una persona?",
+		fromPages:   "Dalle nostre pagine:",
+		notAnswered: "Non ho trovato una risposta sulle nostre pagine.",
+	},
+	"pt": {
+		by:         "Uma pessoa da equipe responderá aqui {when}.",
+		soon:       "Uma pessoa da equipe responderá aqui assim que possível.",
+		away:       "A equipe não está disponível neste momento. O horário de atendimento é {hours}; o atendimento recomeça {when}.",
+		afterwards: "Depois disso, uma pessoa responderá aqui.",
+		handoff: map[string]string{
+			VisitorAsked:    "Vou chamar uma pessoa da equipe.",
+			SensitiveTopic:  "É melhor que uma pessoa cuide disso, por isso passei o assunto para a equipe.",
+			AssistantUnsure: "Não encontrei uma resposta confiável, por isso passei a pergunta para a equipe.",
+			VisitorStuck:    "Parece que não estou conseguindo avançar, por isso passei o assunto para a equipe.",
+			AssistantFailed: "Não consigo responder neste momento, por isso passei o assunto para a equipe.",
+			Deadline:        "Minha resposta está demorando demais, por isso passei o assunto para a equipe.",
+		},
+		passedOn:    "Passei a conversa para a equipe.",
+		seen:        "A equipe também verá esta mensagem.",
+		stillBy:     "Como prometido, uma pessoa responderá aqui {when}.",
+		late:        "Está demorando mais do que o prometido. Pedimos desculpas.",
+		toTeam:      "A conversa está novamente com toda a equipe.",
+		toAssistant: "O assistente voltou a responder. É possível pedir uma pessoa a qualquer momento.",
+		offer:       "Quer que eu chame uma pessoa para ajudar?",
+		fromPages:   "Das nossas páginas:",
+		notAnswered: "Não encontrei uma resposta para isso nas nossas páginas.",
+	},
+	"nl": {
+		by:         "Iemand van het team antwoordt hier {when}.",
+		soon:       "Iemand van het team antwoordt hier zo snel mogelijk.",
+		away:       "Het team is er nu even niet. De servicetijden zijn {hours}; {when} zijn we er weer.",
+		afterwards: "Daarna antwoordt iemand van het team hier.",
+		handoff: map[string]string{
+			VisitorAsked:    "Ik haal er iemand van het team bij.",
+			SensitiveTopic:  "Hier kan beter een mens naar kijken, dus ik heb het aan het team doorgegeven.",
+			AssistantUnsure: "Ik heb hier geen betrouwbaar antwoord op gevonden, dus ik heb de vraag aan het team doorgegeven.",
+			VisitorStuck:    "Ik kom hier blijkbaar niet verder mee, dus ik heb het aan het team doorgegeven.",
+			AssistantFailed: "Ik kan op dit moment niet antwoorden, dus ik heb het aan het team doorgegeven.",
+			Deadline:        "Mijn antwoord duurt te lang, dus ik heb het aan het team doorgegeven.",
+		},
+		passedOn:    "Ik heb het gesprek aan het team doorgegeven.",
+		seen:        "Het team ziet ook dit bericht.",
+		stillBy:     "Zoals beloofd antwoordt iemand hier {when}.",
+		late:        "Het duurt langer dan beloofd. Onze excuses.",
+		toTeam:      "Het gesprek ligt weer bij het hele team.",
+		toAssistant: "De assistent geeft weer antwoord. Vragen om een mens kan altijd.",
+		offer:       "Zal ik er een mens van het team bij halen?",
+		fromPages:   "Van onze pagina's:",
+		notAnswered: "Ik heb op onze pagina's geen antwoord op deze vraag gevonden.",
+	},
+	"pl": {
+		by:         "Ktoś z zespołu odpowie tutaj {when}.",
+		soon:       "Ktoś z zespołu odpowie tutaj najszybciej, jak to możliwe.",
+		away:       "W tej chwili nikogo z zespołu nie ma. Godziny pracy: {hours}; zespół wraca {when}.",
+		afterwards: "Potem ktoś z zespołu odpowie tutaj.",
+		handoff: map[string]string{
+			VisitorAsked:    "Proszę o pomoc kogoś z zespołu.",
+			SensitiveTopic:  "Tym powinien zająć się człowiek, dlatego sprawa trafiła do zespołu.",
+			AssistantUnsure: "Nie udało mi się znaleźć pewnej odpowiedzi, dlatego pytanie trafiło do zespołu.",
+			VisitorStuck:    "Wygląda na to, że nie potrafię tu pomóc, dlatego sprawa trafiła do zespołu.",
+			AssistantFailed: "W tej chwili nie mogę odpowiedzieć, dlatego sprawa trafiła do zespołu.",
+			Deadline:        "Moja odpowiedź trwa zbyt długo, dlatego sprawa trafiła do zespołu.",
+		},
+		passedOn:    "Rozmowa została przekazana zespołowi.",
+		seen:        "Zespół zobaczy również tę wiadomość.",
+		stillBy:     "Zgodnie z obietnicą ktoś odpowie tutaj {when}.",
+		late:        "To trwa dłużej, niż obiecaliśmy. Przepraszamy.",
+		toTeam:      "Rozmową znów zajmuje się cały zespół.",
+		toAssistant: "Znów odpowiada asystent. O rozmowę z człowiekiem można poprosić w każdej chwili.",
+		offer:       "Czy mam połączyć z kimś z zespołu?",
+		fromPages:   "Z naszych stron:",
+		notAnswered: "Na naszych stronach nie ma odpowiedzi na to pytanie.",
+	},
+}
