@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -131,6 +132,52 @@ func (db *DB) in(ctx context.Context, begin string, do func(tx pgx.Tx) error) (e
 		(*tell)()
 	}
 	return nil
+}
+
+// Notify sends a notification to all nodes that listen. It is never part of a
+// business transaction: that would put all commits in a queue.
+func (db *DB) Notify(ctx context.Context, channel, payload string) error {
+	if _, err := db.pool.Exec(ctx, "select pg_notify($1, $2)", channel, payload); err != nil {
+		return fmt.Errorf("notify %s: %w", channel, err)
+	}
+	return nil
+}
+
+// Listen calls heard with each notification's payload, on a connection of its
+// own, until ctx ends. While the connection is lost, notifications are too.
+func (db *DB) Listen(ctx context.Context, log *slog.Logger, channel string, heard func(payload string)) {
+	for ctx.Err() == nil {
+		if err := db.listen(ctx, channel, heard); err != nil && ctx.Err() == nil {
+			log.WarnContext(ctx, "listen for notifications", "channel", channel, "error", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+		}
+	}
+}
+
+func (db *DB) listen(ctx context.Context, channel string, heard func(payload string)) error {
+	// Not one of the pool's: it would be missing there.
+	conn, err := pgx.ConnectConfig(ctx, db.pool.Config().ConnConfig)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+		defer cancel()
+		_ = conn.Close(ctx) // nothing depends on it
+	}()
+	if _, err := conn.Exec(ctx, "listen "+pgx.Identifier{channel}.Sanitize()); err != nil {
+		return err
+	}
+	for {
+		n, err := conn.WaitForNotification(ctx)
+		if err != nil {
+			return err
+		}
+		heard(n.Payload)
+	}
 }
 
 // Violates tells whether an error is the violation of the named constraint.

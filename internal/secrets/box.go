@@ -3,7 +3,9 @@ package secrets
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -17,7 +19,10 @@ const boxVersion = 1
 
 // Box seals values with AES-256-GCM. Each value is bound to the place where it
 // is kept, so that a row copied over another one doesn't open.
-type Box struct{ aead cipher.AEAD }
+type Box struct {
+	aead cipher.AEAD
+	key  []byte
+}
 
 // NewBox takes the key as the configuration holds it: 32 bytes in standard base64.
 func NewBox(encoded string) (*Box, error) {
@@ -33,7 +38,21 @@ func NewBox(encoded string) (*Box, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up encryption: %w", err)
 	}
-	return &Box{aead: aead}, nil
+	return &Box{aead: aead, key: key}, nil
+}
+
+// Block is AES under a key derived for one purpose, for what has to be written
+// the same way each time.
+func (b *Box) Block(purpose string) cipher.Block {
+	key, err := hkdf.Key(sha256.New, b.key, nil, "relaydesk "+purpose, 32)
+	if err != nil {
+		panic(err) // 32 bytes are never too many
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err) // the key has a right length
+	}
+	return block
 }
 
 // NewEncryptionKey makes a key that NewBox takes.
