@@ -10,19 +10,24 @@ import (
 
 // A writer tells moments to one visitor.
 type writer struct {
-	lang string
-	week hours.Week
-	now  time.Time
-	zone string // of the visitor; empty or wrong: unknown
+	lang  string
+	week  hours.Week
+	now   time.Time
+	zone  string // of the visitor; empty or wrong: unknown
+	hours bool   // the team's hours and their zone stand in the same text
 }
 
-// clock is the zone that times are told in, and whether it must be named
-// because it may not be the visitor's own.
+// clock is the zone that times are told in, and whether it must be named:
+// because it may not be the visitor's own, or because the text holds times of
+// two clocks.
 func (w writer) clock() (zone *time.Location, named bool) {
-	if zone, err := hours.Zone(w.zone); err == nil {
-		return zone, false
+	zone, err := hours.Zone(w.zone)
+	if err != nil {
+		return w.week.Zone(), !w.hours
 	}
-	return w.week.Zone(), true
+	_, theirs := w.now.In(zone).Zone()
+	_, ours := w.now.In(w.week.Zone()).Zone()
+	return zone, w.hours && theirs != ours
 }
 
 // by tells before when: "by 15:40 today".
@@ -31,8 +36,8 @@ func (w writer) by(at time.Time) string { return w.moment(at, momentsOf(w.lang).
 // at tells when: "on Monday at 9:00".
 func (w writer) at(at time.Time) string { return w.moment(at, momentsOf(w.lang).at) }
 
-// hours tells the week by the team's clock, which is named.
-func (w writer) hours() string {
+// weekly tells the hours by the team's clock, which is named.
+func (w writer) weekly() string {
 	return w.week.Describe(w.lang) + " (" + hours.ZoneLabel(w.now, w.week.Zone()) + ")"
 }
 
@@ -50,10 +55,14 @@ func (w writer) moment(at time.Time, pattern string) string {
 			pattern = one
 		}
 	}
+	label := ""
 	if named {
-		clock += " (" + hours.ZoneLabel(at, zone) + ")"
+		label = " (" + hours.ZoneLabel(at, zone) + ")"
 	}
-	return strings.NewReplacer("{day}", w.day(local, now), "{clock}", clock).Replace(pattern)
+	if !strings.Contains(pattern, "{zone}") {
+		clock += label
+	}
+	return strings.NewReplacer("{day}", w.day(local, now), "{clock}", clock, "{zone}", label).Replace(pattern)
 }
 
 // day names a day as one says it: today, tomorrow, on Monday, the date beyond
@@ -106,7 +115,7 @@ var spoken = map[string]*moments{
 		today: "heute", tomorrow: "morgen",
 		on:     [7]string{"am Sonntag", "am Montag", "am Dienstag", "am Mittwoch", "am Donnerstag", "am Freitag", "am Samstag"},
 		months: [12]string{"Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November", "Dezember"},
-		date:   "{on}, {n}. {month},", by: "{day} bis {clock} Uhr", at: "{day} um {clock} Uhr",
+		date:   "{on}, {n}. {month},", by: "{day} bis {clock} Uhr{zone}", at: "{day} um {clock} Uhr{zone}",
 	},
 	"fr": {
 		today: "aujourd'hui", tomorrow: "demain",
@@ -136,7 +145,7 @@ var spoken = map[string]*moments{
 		today: "vandaag", tomorrow: "morgen",
 		on:     [7]string{"zondag", "maandag", "dinsdag", "woensdag", "donderdag", "vrijdag", "zaterdag"},
 		months: [12]string{"januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus", "september", "oktober", "november", "december"},
-		date:   "{on} {n} {month}", by: "{day} vóór {clock} uur", at: "{day} om {clock} uur",
+		date:   "{on} {n} {month}", by: "{day} vóór {clock} uur{zone}", at: "{day} om {clock} uur{zone}",
 	},
 	"pl": {
 		today: "dzisiaj", tomorrow: "jutro",

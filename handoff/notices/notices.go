@@ -40,7 +40,7 @@ func Compose(lang string, week hours.Week, zone string, now time.Time, working t
 	if !week.Known() {
 		return Promise{Text: t.soon, Basis: BasisNone}
 	}
-	w := writer{lang: lang, week: week, now: now, zone: zone}
+	w := writer{lang: lang, week: week, now: now, zone: zone, hours: !week.Open(now)}
 	p := Promise{Basis: BasisSupportHours}
 	var by string
 	if working > 0 {
@@ -61,7 +61,7 @@ func Compose(lang string, week hours.Week, zone string, now time.Time, working t
 	if !ok { // open at no time that anybody should wait for
 		return Promise{Text: t.soon, Basis: BasisNone}
 	}
-	p.Text = fill(t.away, w.at(opening), w.hours())
+	p.Text = fill(t.away, w.at(opening), w.weekly())
 	if p.ReplyBy != nil {
 		p.Text += " " + fill(t.by, by, "")
 	} else {

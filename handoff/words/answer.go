@@ -53,6 +53,12 @@ func Affirms(text string) bool {
 	return true
 }
 
+// Lukewarm tells whether a message that Affirms does so by a word that people
+// also end a conversation with: "ok".
+func Lukewarm(text string) bool {
+	return weak[starts(flatten(linear.Fold(text)), yes)] && !MeansHuman(text)
+}
+
 var weak = set("ok okay okey fine please bitte prosze por\u00a0favor per\u00a0favore bueno goed prima alright y svp isso pode quero dobrze si ja")
 
 func set(words string) map[string]bool {

@@ -14,9 +14,11 @@
 package words
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/relaydesk/relaydesk/handoff/words/internal/linear"
@@ -94,6 +96,35 @@ func (d *Detector) Read(sentences []string, embeddings [][]float32) []Finding {
 			out = keep(out, f)
 		}
 	}
+	return out
+}
+
+// Promising chooses the pieces, at most n of them, that are worth embedding:
+// the first and the last, then those whose characters look most like a wish
+// for a person or a sensitive topic. The others are read by words alone. The
+// indexes come in ascending order.
+func (d *Detector) Promising(sentences []string, n int) []int {
+	out := make([]int, len(sentences))
+	for i := range out {
+		out[i] = i
+	}
+	if len(sentences) <= n {
+		return out
+	}
+	looks := make([]float32, len(sentences))
+	var buffer [1024]uint16
+	for i, s := range sentences {
+		grams := linear.Grams(buffer[:0], linear.Fold(s))
+		looks[i] = float32(math.Inf(-1))
+		for c := range d.weights.Classes {
+			looks[i] = max(looks[i], d.weights.Classes[c].Chars.Sparse(grams))
+		}
+	}
+	looks[len(looks)-1] = float32(math.Inf(1))
+	looks[0] = float32(math.Inf(1))
+	slices.SortStableFunc(out, func(a, b int) int { return cmp.Compare(looks[b], looks[a]) })
+	out = out[:max(n, 0)]
+	slices.Sort(out)
 	return out
 }
 
