@@ -12,7 +12,13 @@ func downgrade(tree object) {
 	delete(tree, "webhooks")
 	delete(tree, "jsonSchemaDialect")
 	delete(child(tree, "info"), "summary")
-	delete(child(tree, "info", "license"), "identifier")
+	license := child(tree, "info", "license")
+	if id, ok := license["identifier"].(string); ok {
+		if license["url"] == nil {
+			license["url"] = "https://spdx.org/licenses/" + id + ".html"
+		}
+		delete(license, "identifier")
+	}
 	delete(child(tree, "components"), "pathItems")
 	eachSchema(tree, func(s object) { downgradeSchema(tree, s) })
 	for _, op := range operations(tree, "paths") {

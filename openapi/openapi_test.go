@@ -275,7 +275,7 @@ func TestThreeZeroHoldsNothingThatItsReadersMisunderstand(t *testing.T) {
 		`{"description":"Lives left.","exclusiveMaximum":true,"format":"int64","maximum":10,"minimum":1,"type":"integer"}`)
 	same(t, at(t, doc30, "components", "schemas", "Thing", "properties", "id", "example"), `"thing_1"`)
 	same(t, at(t, doc30, "components", "schemas", "Thing", "properties", "raw"), `{"description":"Bytes of it.","format":"byte","type":"string"}`)
-	same(t, at(t, doc30, "info", "license"), `{"name":"Apache-2.0"}`)
+	same(t, at(t, doc30, "info", "license"), `{"name":"Apache-2.0","url":"https://spdx.org/licenses/Apache-2.0.html"}`)
 	var walk func(path string, here any)
 	walk = func(path string, here any) {
 		switch here := here.(type) {
