@@ -79,6 +79,14 @@ create table api_keys (
 
 comment on table api_keys is 'erasure: not a person''s';
 
+create index workspaces_list on workspaces (agency_id, id);
+
+comment on table agencies is 'erasure: not a person''s';
+comment on table workspaces is 'erasure: not a person''s';
+comment on table workspace_settings is 'erasure: not a person''s';
+comment on table members is 'erasure: deleted with the member';
+comment on table api_keys is 'erasure: not a person''s';
+
 alter table agencies enable row level security;
 alter table agencies force row level security;
 create policy workspace on agencies for select to relaydesk_workspace
