@@ -12,14 +12,14 @@ import (
 const (
 	maxURL       = 2000 // bytes of a whole address
 	maxSegments  = 30
-	maxRepeats   = 3 // of one segment within a path
-	maxVariants  = 100
+	maxRepeats   = 3   // of one segment within a path
+	maxVariants  = 300 // honest sites put some hundred pages into one path's queries
 	maxParameter = 12
 )
 
 var errNotWeb = errors.New("not an http or https address")
 
-// URLParser reads addresses as browsers do, WHATWG's URL Standard; what its
+// urlParser reads addresses as browsers do, WHATWG's URL Standard; what its
 // library lets through and the standard does not is refused here.
 var urlParser = whatwg.NewParser()
 
@@ -272,17 +272,24 @@ func pathOf(canonical string) string {
 	return "/"
 }
 
-// PathKey is the address without its query: what differs only in the query is
-// a variant of it.
+// PathKey is the address without its query.
 func PathKey(canonical string) string {
 	key, _, _ := strings.Cut(canonical, "?")
 	return key
 }
 
+var date = regexp.MustCompile(`\b(?:19|20|21)\d\d(?:[/-]\d{1,2}){1,2}\b`)
+
+// VariantKey is the address without its query and with its dates made equal:
+// addresses of one key are what a site's own script may make endlessly many of.
+func VariantKey(canonical string) string {
+	return date.ReplaceAllString(PathKey(canonical), "0000-00")
+}
+
 // Endless tells whether an address looks like one of endlessly many that a site
 // makes of itself: too long, too deep, the same segments over and over, too many
 // parameters, or one more query of a path that already has many. The number of
-// variants is that of known addresses with the same PathKey.
+// variants is that of known addresses with the same VariantKey.
 func Endless(canonical string, variants int) bool {
 	if len(canonical) > maxURL || variants > maxVariants {
 		return true
