@@ -229,7 +229,13 @@ func (e *extractor) flush() {
 func lines(s string) string {
 	kept := make([]string, 0, 1)
 	for line := range strings.SplitSeq(s, "\n") {
-		if line = collapse(line); line != "" {
+		line = collapse(line)
+		if rest, ok := strings.CutPrefix(line, "[!"); ok { // "[!NOTE]", a box in some dialects of Markdown
+			if kind, text, ok := strings.Cut(rest, "]"); ok && strings.ToUpper(kind) == kind && len(kind) < 12 {
+				line = strings.TrimSpace(text)
+			}
+		}
+		if line != "" {
 			kept = append(kept, line)
 		}
 	}
@@ -252,9 +258,12 @@ func (e *extractor) children(n *html.Node) {
 	}
 }
 
+// unbroken takes the lines out of a source text, which mean nothing in HTML.
+var unbroken = strings.NewReplacer("\n", " ", "\r", " ")
+
 func (e *extractor) write(s string) {
 	if e.kind != Code {
-		s = strings.NewReplacer("\n", " ", "\r", " ").Replace(s)
+		s = unbroken.Replace(s)
 	}
 	e.text.WriteString(s)
 	n := len(strings.Join(strings.Fields(s), " "))

@@ -105,6 +105,13 @@ func (e *extractor) skipLinks(n *html.Node, w weight) bool {
 		return false
 	}
 	e.pruned = true
+	if contents {
+		// "In this article:" goes with what it introduces.
+		e.flush()
+		if last := len(e.blocks) - 1; last >= 0 && e.blocks[last].Lead {
+			e.blocks = e.blocks[:last]
+		}
+	}
 	return true
 }
 

@@ -213,9 +213,6 @@ func productToken(s string) string {
 }
 
 func newRule(allow bool, pattern string) rule {
-	if c, err := url.Parse(pattern); err == nil && c.Host != "" && (c.Scheme == "http" || c.Scheme == "https") {
-		pattern = pathOf(pattern) // some write whole addresses
-	}
 	pattern = escapePattern(pattern)
 	r := rule{allow: allow, length: len(pattern)}
 	if rest, ok := strings.CutSuffix(pattern, "$"); ok {

@@ -8,7 +8,10 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
 	"golang.org/x/net/html/charset"
+	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/language"
 )
@@ -100,32 +103,80 @@ func isBinary(head []byte) bool {
 	return false
 }
 
-// decodeText turns a body into UTF-8. What is declared (mark, header, meta
-// element, in this order) is believed unless the bytes contradict it: valid UTF-8
-// beyond ASCII is never something else by chance, and text that is not UTF-8
-// does not become so by a header.
+// decodeText turns a body into UTF-8.
 func decodeText(body []byte, declared string) string {
-	encoding, name, certain := charset.DetermineEncoding(body, declared)
-	utf8Text := utf8.Valid(body)
-	switch {
-	case utf8Text && (!certain || isSingleByte(name)):
-		return clean(body)
-	case !utf8Text && name == "utf-8":
-		if other, otherName, _ := charset.DetermineEncoding(body, ""); otherName != "utf-8" {
-			encoding = other
-		} else if mostlyBroken(body) {
-			encoding = charmap.Windows1252
-		} else {
-			return clean(body)
-		}
-	case name == "utf-8":
+	enc, name := detect(body, declared)
+	if name == "utf-8" {
 		return clean(body)
 	}
-	decoded, err := encoding.NewDecoder().Bytes(body)
+	decoded, err := enc.NewDecoder().Bytes(body)
 	if err != nil {
 		return clean(body)
 	}
 	return clean(decoded)
+}
+
+// lateMeta finds a declaration that stands behind the first 1,024 bytes, where
+// the standard's prescan stops and its parser goes on.
+func lateMeta(body []byte) (encoding.Encoding, string) {
+	tokens := html.NewTokenizer(bytes.NewReader(body[:min(len(body), 64<<10)]))
+	for kind := tokens.Next(); kind != html.ErrorToken; kind = tokens.Next() {
+		if kind != html.StartTagToken && kind != html.SelfClosingTagToken {
+			continue
+		}
+		t := tokens.Token()
+		if t.DataAtom != atom.Meta {
+			continue
+		}
+		n := &html.Node{Attr: t.Attr}
+		label := attr(n, "charset")
+		if label == "" && strings.EqualFold(attr(n, "http-equiv"), "content-type") {
+			if _, params, err := mime.ParseMediaType(attr(n, "content")); err == nil {
+				label = params["charset"]
+			}
+		}
+		// Whoever could read this in UTF-16 would not have to be told.
+		if enc, name := charset.Lookup(label); enc != nil && !strings.HasPrefix(name, "utf-16") {
+			return enc, name
+		}
+	}
+	return nil, ""
+}
+
+// detect names the encoding of a body. What is declared (mark, header, meta
+// element, in this order) is believed unless the bytes contradict it: valid UTF-8
+// beyond ASCII is never something else by chance, and text that is not UTF-8
+// does not become so by a header.
+func detect(body []byte, declared string) (encoding.Encoding, string) {
+	enc, name, certain := charset.DetermineEncoding(body, declared)
+	isUTF8, isASCII := utf8.Valid(body), isASCII(body)
+	if isUTF8 && !isASCII && isSingleByte(name) {
+		return encoding.Nop, "utf-8"
+	}
+	if !certain && len(body) > 1024 {
+		if late, lateName := lateMeta(body); late != nil {
+			enc, name = late, lateName
+		}
+	}
+	if isUTF8 || name != "utf-8" {
+		return enc, name
+	}
+	if other, otherName, _ := charset.DetermineEncoding(body, ""); otherName != "utf-8" {
+		return other, otherName
+	}
+	if mostlyBroken(body) {
+		return charmap.Windows1252, "windows-1252"
+	}
+	return encoding.Nop, "utf-8"
+}
+
+func isASCII(body []byte) bool {
+	for _, c := range body {
+		if c >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 // isSingleByte is true of the encodings that pages written in UTF-8 are wrongly
