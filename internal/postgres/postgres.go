@@ -77,6 +77,22 @@ func Open(ctx context.Context, url string, connections int32) (*DB, error) {
 	return &DB{pool: pool}, nil
 }
 
+// OpenQueue connects a pool for River alone, whose workers must not compete with
+// requests for connections. All that it does, it does in the system's scope.
+func OpenQueue(ctx context.Context, url string, connections int32) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New("open the queue: the connection URL can't be read")
+	}
+	config.MaxConns = connections
+	config.ConnConfig.RuntimeParams["role"] = "relaydesk_system"
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the queue: %w", err)
+	}
+	return pool, nil
+}
+
 // Close waits for the transactions under way and closes all connections.
 func (db *DB) Close() { db.pool.Close() }
 
