@@ -264,7 +264,7 @@ func TestAWeekIsDescribedAsOnADoor(t *testing.T) {
 		want  string
 	}{
 		{"en", office, "Mon–Fri 9:00–17:00"},
-		{"en-US", office, "Mon–Fri 9:00 am–5:00 pm"},
+		{"en-US", office, "Mon–Fri 9:00 am – 5:00 pm"},
 		{"de-AT", office, "Mo–Fr 9:00–17:00"},
 		{"fr", office, "lun.–ven. 9h00–17h00"},
 		{"pt-BR", office, "seg–sex 9:00–17:00"},

@@ -144,7 +144,11 @@ func (w Week) day(tag string, day int) string {
 	}
 	times := make([]string, len(spans))
 	for i, s := range spans {
-		times[i] = Clock(tag, s.From) + "–" + Clock(tag, s.To)
+		dash := "–"
+		if Twelve(tag) {
+			dash = " – "
+		}
+		times[i] = Clock(tag, s.From) + dash + Clock(tag, s.To)
 	}
 	if n := len(times); n > 1 {
 		return strings.Join(times[:n-1], ", ") + " " + and[Language(tag)] + " " + times[n-1]

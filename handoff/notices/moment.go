@@ -109,7 +109,7 @@ var spoken = map[string]*moments{
 		today: "today", tomorrow: "tomorrow",
 		on:     [7]string{"on Sunday", "on Monday", "on Tuesday", "on Wednesday", "on Thursday", "on Friday", "on Saturday"},
 		months: [12]string{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"},
-		date:   "{on}, {n} {month}", by: "by {clock} {day}", at: "{day} at {clock}",
+		date:   "{on}, {n} {month}", by: "by {clock} {day}{zone}", at: "{day} at {clock}",
 	},
 	"de": {
 		today: "heute", tomorrow: "morgen",

@@ -27,7 +27,7 @@ var written = map[string]*texts{
 		away:       "The team is away right now. Support hours are {hours}; they start again {when}.",
 		afterwards: "A person will reply here after that.",
 		handoff: map[string]string{
-			VisitorAsked:    "I'm bringing in a person.",
+			VisitorAsked:    "I've let the team know.",
 			SensitiveTopic:  "A person should look at this, so I've passed it to the team.",
 			AssistantUnsure: "I couldn't find a reliable answer to this, so I've passed it to the team.",
 			VisitorStuck:    "I don't seem to be getting you any further, so I've passed this to the team.",
@@ -50,7 +50,7 @@ var written = map[string]*texts{
 		away:       "Gerade ist niemand vom Team da. Die Servicezeiten sind {hours}; weiter geht es {when}.",
 		afterwards: "Danach antwortet hier jemand aus dem Team.",
 		handoff: map[string]string{
-			VisitorAsked:    "Ich hole jemanden aus dem Team dazu.",
+			VisitorAsked:    "Ich habe dem Team Bescheid gegeben.",
 			SensitiveTopic:  "Das sollte sich ein Mensch ansehen, deshalb habe ich es ans Team weitergegeben.",
 			AssistantUnsure: "Dazu habe ich keine verlässliche Antwort gefunden, deshalb habe ich es ans Team weitergegeben.",
 			VisitorStuck:    "Ich komme hier offenbar nicht weiter, deshalb habe ich es ans Team weitergegeben.",
@@ -73,7 +73,7 @@ var written = map[string]*texts{
 		away:       "L'équipe est absente pour le moment. Elle est joignable aux horaires suivants : {hours}. Elle sera de retour {when}.",
 		afterwards: "Une personne répondra ici à partir de ce moment-là.",
 		handoff: map[string]string{
-			VisitorAsked:    "Je fais venir une personne de l'équipe.",
+			VisitorAsked:    "J'ai prévenu l'équipe.",
 			SensitiveTopic:  "Il vaut mieux qu'une personne s'en occupe, j'ai donc transmis la demande à l'équipe.",
 			AssistantUnsure: "Je n'ai pas trouvé de réponse fiable, j'ai donc transmis la question à l'équipe.",
 			VisitorStuck:    "Je n'arrive visiblement pas à faire avancer les choses, j'ai donc transmis la demande à l'équipe.",
@@ -96,7 +96,7 @@ var written = map[string]*texts{
 		away:       "El equipo no está en este momento. El horario de atención es {hours}; vuelve {when}.",
 		afterwards: "Después, una persona responderá aquí.",
 		handoff: map[string]string{
-			VisitorAsked:    "Voy a avisar a una persona del equipo.",
+			VisitorAsked:    "He avisado al equipo.",
 			SensitiveTopic:  "Conviene que una persona se ocupe de esto, así que lo he pasado al equipo.",
 			AssistantUnsure: "No he encontrado una respuesta fiable, así que he pasado la pregunta al equipo.",
 			VisitorStuck:    "Parece que no consigo avanzar con esto, así que lo he pasado al equipo.",
@@ -119,7 +119,7 @@ var written = map[string]*texts{
 		away:       "In questo momento il team non c'è. Gli orari dell'assistenza sono {hours}; si riprende {when}.",
 		afterwards: "Dopo, una persona risponderà qui.",
 		handoff: map[string]string{
-			VisitorAsked:    "Chiamo una persona del team.",
+			VisitorAsked:    "Ho avvisato il team.",
 			SensitiveTopic:  "È meglio che se ne occupi una persona, quindi ho passato la richiesta al team.",
 			AssistantUnsure: "Non ho trovato una risposta affidabile, quindi ho passato la domanda al team.",
 			VisitorStuck:    "A quanto pare non riesco ad andare avanti, quindi ho passato la richiesta al team.",
@@ -142,7 +142,7 @@ var written = map[string]*texts{
 		away:       "A equipe não está disponível neste momento. O horário de atendimento é {hours}; o atendimento recomeça {when}.",
 		afterwards: "Depois disso, uma pessoa responderá aqui.",
 		handoff: map[string]string{
-			VisitorAsked:    "Vou chamar uma pessoa da equipe.",
+			VisitorAsked:    "Avisei a equipe.",
 			SensitiveTopic:  "É melhor que uma pessoa cuide disso, por isso passei o assunto para a equipe.",
 			AssistantUnsure: "Não encontrei uma resposta confiável, por isso passei a pergunta para a equipe.",
 			VisitorStuck:    "Parece que não estou conseguindo avançar, por isso passei o assunto para a equipe.",
@@ -165,7 +165,7 @@ var written = map[string]*texts{
 		away:       "Het team is er nu even niet. De servicetijden zijn {hours}; {when} zijn we er weer.",
 		afterwards: "Daarna antwoordt iemand van het team hier.",
 		handoff: map[string]string{
-			VisitorAsked:    "Ik haal er iemand van het team bij.",
+			VisitorAsked:    "Ik heb het team op de hoogte gebracht.",
 			SensitiveTopic:  "Hier kan beter een mens naar kijken, dus ik heb het aan het team doorgegeven.",
 			AssistantUnsure: "Ik heb hier geen betrouwbaar antwoord op gevonden, dus ik heb de vraag aan het team doorgegeven.",
 			VisitorStuck:    "Ik kom hier blijkbaar niet verder mee, dus ik heb het aan het team doorgegeven.",
@@ -188,7 +188,7 @@ var written = map[string]*texts{
 		away:       "W tej chwili nikogo z zespołu nie ma. Godziny pracy: {hours}; zespół wraca {when}.",
 		afterwards: "Potem ktoś z zespołu odpowie tutaj.",
 		handoff: map[string]string{
-			VisitorAsked:    "Proszę o pomoc kogoś z zespołu.",
+			VisitorAsked:    "Zespół został powiadomiony.",
 			SensitiveTopic:  "Tym powinien zająć się człowiek, dlatego sprawa trafiła do zespołu.",
 			AssistantUnsure: "Nie udało mi się znaleźć pewnej odpowiedzi, dlatego pytanie trafiło do zespołu.",
 			VisitorStuck:    "Wygląda na to, że nie potrafię tu pomóc, dlatego sprawa trafiła do zespołu.",

@@ -11,6 +11,7 @@ package triggers
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -46,9 +47,9 @@ func (j *judged) touched(topic string, effects ...string) bool {
 }
 
 // Run measures on the rows of dataDir (dev/handoff_utterances.jsonl) and
-// writes tables in Markdown.
-func Run(dataDir string, embedder Embedder, w io.Writer) error {
-	rows, err := judge(dataDir, embedder)
+// writes tables in Markdown. It takes minutes, and stops when ctx ends.
+func Run(ctx context.Context, dataDir string, embed Embedder, out io.Writer) error {
+	rows, err := judge(ctx, dataDir, embed)
 	if err != nil {
 		return err
 	}
@@ -56,13 +57,13 @@ func Run(dataDir string, embedder Embedder, w io.Writer) error {
 	persons(b, rows)
 	shippedPersons(b, rows)
 	topics(b, rows)
-	if _, err := io.WriteString(w, b.String()); err != nil {
+	if _, err := io.WriteString(out, b.String()); err != nil {
 		return fmt.Errorf("write figures: %w", err)
 	}
 	return nil
 }
 
-func judge(dataDir string, embedder Embedder) ([]judged, error) {
+func judge(ctx context.Context, dataDir string, embed Embedder) ([]judged, error) {
 	all, err := recipe.Own()
 	if err != nil {
 		return nil, err
@@ -72,7 +73,10 @@ func judge(dataDir string, embedder Embedder) ([]judged, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := recipe.Embed(append(all, others...), embedder, io.Discard)
+	set, err := recipe.Embed(ctx, append(all, others...), embed, io.Discard)
+	if err != nil {
+		return nil, err
+	}
 	trained, err := set.Train(io.Discard)
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
@@ -97,6 +101,9 @@ func judge(dataDir string, embedder Embedder) ([]judged, error) {
 	}
 	out := make([]judged, 0, len(others))
 	for i := own; i < len(set.Rows); i++ {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("judge the rows: %w", err)
+		}
 		row := &set.Rows[i]
 		by, ok := judges[row.Family()]
 		if !ok {
@@ -107,7 +114,7 @@ func judge(dataDir string, embedder Embedder) ([]judged, error) {
 		pieces := words.Sentences(row.Text)
 		vectors := [][]float32{set.Vectors[i]}
 		if len(pieces) != 1 || pieces[0] != row.Text {
-			vectors = embedder.Query(pieces...)
+			vectors = embed.Query(pieces...)
 		}
 		j.found = by.detector.Read(pieces, vectors)
 		out = append(out, j)

@@ -2,6 +2,7 @@ package recipe
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -53,11 +54,15 @@ type Set struct {
 	mean    []float32
 }
 
-// Embed makes a Set of the rows. It says on progress how far it is.
-func Embed(rows []Row, embedder Embedder, progress io.Writer) *Set {
+// Embed makes a Set of the rows. It says on progress how far it is, and stops
+// when ctx ends.
+func Embed(ctx context.Context, rows []Row, embedder Embedder, progress io.Writer) (*Set, error) {
 	s := &Set{Rows: rows}
 	const batch = 64
 	for start := 0; start < len(rows); start += batch {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("embed the sentences: %w", err)
+		}
 		part := rows[start:min(start+batch, len(rows))]
 		texts := make([]string, len(part))
 		for i := range part {
@@ -82,7 +87,7 @@ func Embed(rows []Row, embedder Embedder, progress io.Writer) *Set {
 	for j := range s.mean {
 		s.mean[j] /= max(n, 1)
 	}
-	return s
+	return s, nil
 }
 
 // Trained is what Train found: the weights to ship, and for each family of

@@ -7,10 +7,12 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 
 	"github.com/relaydesk/relaydesk/handoff/words/recipe"
 	"github.com/relaydesk/relaydesk/internal/e5"
@@ -21,13 +23,16 @@ func main() {
 	weights := flag.String("weights", "", "the embedder's weights `file`")
 	out := flag.String("out", "handoff/words/weights.bin", "the `file` to write")
 	flag.Parse()
-	if err := run(*data, *weights, *out); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *data, *weights, *out); err != nil {
+		stop()
 		fmt.Fprintln(os.Stderr, "train:", err)
 		os.Exit(1)
 	}
 }
 
-func run(data, weights, out string) error {
+func run(ctx context.Context, data, weights, out string) error {
 	model, err := e5.Load(weights)
 	if err != nil {
 		return fmt.Errorf("load the embedder: %w", err)
@@ -59,7 +64,11 @@ func run(data, weights, out string) error {
 	for _, key := range order {
 		fmt.Printf("%5d rows of %s\n", counts[key], key)
 	}
-	trained, err := recipe.Embed(rows, model, os.Stderr).Train(os.Stderr)
+	set, err := recipe.Embed(ctx, rows, model, os.Stderr)
+	if err != nil {
+		return err
+	}
+	trained, err := set.Train(os.Stderr)
 	if err != nil {
 		return err
 	}
