@@ -150,7 +150,8 @@ func New(o Options) (*Model, error) {
 	}
 	client := o.HTTP
 	if client == nil {
-		client = outbound.NewClient(outbound.Policy{AllowLoopback: true, AllowPrivate: true}, timeout)
+		// Its own limit is a net only: this package's context ends first, and says so.
+		client = outbound.NewClient(outbound.Policy{AllowLoopback: true, AllowPrivate: true}, timeout+time.Second)
 	}
 	// The service is made directly and not through openai.NewClient, which would
 	// take keys, headers and addresses from the environment.

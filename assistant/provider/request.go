@@ -50,12 +50,9 @@ func (m *Model) ask(ctx context.Context, p prompt) (openai.ChatCompletionChoice,
 	if !refusesRequest(err) {
 		return choice, err
 	}
-	// A 400 may have other reasons than the schema; only if the same question
-	// passes without it was it the schema.
+	// The refusal may have other reasons; only if the same question passes
+	// without the schema was it the schema.
 	plain, plainErr := m.attempt(ctx, p, jsonObject(), &retries)
-	if refusesRequest(plainErr) {
-		return choice, err
-	}
 	if plainErr == nil {
 		m.schemaRefused.Store(true)
 	}
@@ -116,6 +113,9 @@ func (m *Model) send(ctx context.Context, params openai.ChatCompletionNewParams)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return choice, &failure{kind: ErrUnavailable, what: "no answer in time"}
+	case timedOut(err):
+		// Not transient: who kept us waiting that long once will do so again.
+		return choice, &failure{kind: ErrUnavailable, what: "no answer in time"}
 	case res == nil:
 		return choice, &failure{kind: ErrUnavailable, what: "no connection" + dialled(err), transient: true}
 	case res.StatusCode >= http.StatusMultipleChoices:
@@ -161,6 +161,12 @@ func retryAfter(h http.Header) time.Duration {
 		return max(0, time.Until(at))
 	}
 	return 0
+}
+
+// timedOut tells whether the client's own limit ended the request.
+func timedOut(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
 }
 
 // dialled names what went wrong on the way, if it is an error of the network:
