@@ -1,1 +1,284 @@
-select 1; -- its owner writes it
+-- Contacts, conversations, their messages and turns, and what was computed too
+-- late to be said.
+--
+-- The lock on a conversation's row is the lock on all that belongs to it.
+
+create table contacts (
+  agency_id    bigint not null,
+  workspace_id bigint not null,
+  id           uuid not null,
+  external_id  text check (length(external_id) between 1 and 255),
+  name         text not null default '' check (length(name) <= 200),
+  email        text not null default '' check (length(email) <= 320),
+  phone        text not null default '' check (length(phone) <= 50),
+  language     text not null default '' check (length(language) <= 35),
+  verified     boolean not null default false,
+  attributes   jsonb not null default '{}',
+  metadata     jsonb not null default '{}',
+  status       text not null default 'active' check (status in ('active', 'erased')),
+  version      bigint not null default 1,
+  created_at   timestamptz not null,
+  updated_at   timestamptz not null,
+  primary key (workspace_id, id),
+  foreign key (agency_id, workspace_id) references workspaces (agency_id, workspace_id)
+);
+comment on table contacts is 'erasure: emptied; the id stays';
+create unique index contacts_external_id on contacts (workspace_id, external_id) where external_id is not null;
+create index contacts_agency on contacts (agency_id, id) where status = 'active';
+
+create table conversations (
+  agency_id       bigint not null,
+  workspace_id    bigint not null,
+  id              uuid not null,
+  contact_id      uuid not null,
+  channel         text not null check (length(channel) between 1 and 40),
+  language        text not null default '' check (length(language) <= 35),
+  subject         text not null default '' check (length(subject) <= 500),
+  status          text not null default 'open' check (status in ('open', 'snoozed', 'resolved')),
+  owner           text not null default 'assistant' check (owner in ('assistant', 'team', 'member')),
+  member_id       uuid check ((owner = 'member') = (member_id is not null)),
+  assignee_id     uuid,
+  epoch           bigint not null default 1, -- counts changes of ownership
+  last_seq        bigint not null default 0,
+  last_public_seq bigint not null default 0,
+  pending_offer   bigint not null default 0, -- seq of the message that offers a person; 0: none
+  unsure_turns    smallint not null default 0, -- turns in a row that were answered with an offer
+  turn_id         uuid, -- the pending one
+  escalation_id   uuid, -- the open one
+  waiting_since   timestamptz, -- since when somebody waits for a person
+  snoozed_until   timestamptz,
+  active_at       timestamptz not null, -- when something last happened that an inbox moves for
+  tags            text[] not null default '{}',
+  metadata        jsonb not null default '{}',
+  unread          boolean not null default true,
+  version         bigint not null default 1,
+  created_at      timestamptz not null,
+  updated_at      timestamptz not null,
+  primary key (workspace_id, id),
+  foreign key (workspace_id, contact_id) references contacts (workspace_id, id)
+) with (fillfactor = 80);
+comment on table conversations is 'erasure: emptied; ids, states and times stay';
+create index conversations_contact on conversations (workspace_id, contact_id, id);
+create index conversations_agency on conversations (agency_id, id);
+-- A page of the inbox is a range of one of these, whatever its view.
+create index inbox_open on conversations (workspace_id, active_at, id) where status = 'open';
+create index inbox_open_agency on conversations (agency_id, active_at, id) where status = 'open';
+create index inbox_waiting on conversations (workspace_id, waiting_since, id) where status = 'open' and owner = 'team';
+create index inbox_waiting_agency on conversations (agency_id, waiting_since, id) where status = 'open' and owner = 'team';
+create index inbox_unassigned on conversations (workspace_id, waiting_since, id) where status = 'open' and owner = 'team' and assignee_id is null;
+create index inbox_unassigned_agency on conversations (agency_id, waiting_since, id) where status = 'open' and owner = 'team' and assignee_id is null;
+create index inbox_owned on conversations (workspace_id, member_id, active_at, id) where status = 'open' and owner = 'member';
+create index inbox_owned_agency on conversations (agency_id, member_id, active_at, id) where status = 'open' and owner = 'member';
+create index inbox_assigned on conversations (workspace_id, assignee_id, active_at, id) where status = 'open' and assignee_id is not null;
+create index inbox_assigned_agency on conversations (agency_id, assignee_id, active_at, id) where status = 'open' and assignee_id is not null;
+create index inbox_snoozed on conversations (workspace_id, snoozed_until, id) where status = 'snoozed';
+create index inbox_snoozed_agency on conversations (agency_id, snoozed_until, id) where status = 'snoozed';
+create index inbox_resolved on conversations (workspace_id, active_at, id) where status = 'resolved';
+create index inbox_resolved_agency on conversations (agency_id, active_at, id) where status = 'resolved';
+
+create table messages (
+  agency_id       bigint not null,
+  workspace_id    bigint not null,
+  id              uuid not null,
+  conversation_id uuid not null,
+  seq             bigint not null check (seq > 0),
+  author          text not null check (author in ('visitor', 'assistant', 'member', 'system')),
+  member_id       uuid check ((author = 'member') = (member_id is not null)),
+  visibility      text not null default 'public' check (visibility in ('public', 'team')),
+  status          text not null default 'complete' check (status in ('complete', 'streaming', 'interrupted')),
+  text            text not null,
+  citations       jsonb,
+  confidence      double precision,
+  offers          boolean not null default false, -- it ends with the offer of a person
+  client_id       text check (length(client_id) between 1 and 255),
+  turn_id         uuid,
+  metadata        jsonb,
+  created_at      timestamptz not null,
+  updated_at      timestamptz not null,
+  primary key (workspace_id, id),
+  unique (workspace_id, conversation_id, seq),
+  foreign key (workspace_id, conversation_id) references conversations (workspace_id, id)
+);
+comment on table messages is 'erasure: emptied; ids, authors and times stay';
+create unique index messages_client_id on messages (workspace_id, conversation_id, client_id) where client_id is not null;
+
+create table turns (
+  agency_id       bigint not null,
+  workspace_id    bigint not null,
+  id              uuid not null,
+  conversation_id uuid not null,
+  status          text not null default 'pending' check (status in ('pending', 'answered', 'escalated', 'superseded', 'handled')),
+  first_seq       bigint not null,
+  last_seq        bigint not null,
+  due_at          timestamptz not null,
+  lease           bigint not null default 1, -- the fence: only the job that carries it may store
+  leased_at       timestamptz, -- when its job was enqueued, or last gave a sign of life; null: not pending
+  requeued        smallint not null default 0,
+  runs            smallint not null default 0, -- how often an answer came too late for a message that joined
+  message_id      uuid,
+  escalation_id   uuid,
+  next_turn_id    uuid,
+  created_at      timestamptz not null,
+  updated_at      timestamptz not null,
+  primary key (workspace_id, id),
+  foreign key (workspace_id, conversation_id) references conversations (workspace_id, id)
+) with (fillfactor = 80);
+comment on table turns is 'erasure: holds ids only';
+create unique index turns_pending on turns (workspace_id, conversation_id) where status = 'pending';
+create index turns_leased_at on turns (leased_at) where leased_at is not null;
+
+create table suggestions (
+  agency_id       bigint not null,
+  workspace_id    bigint not null,
+  id              uuid not null,
+  conversation_id uuid not null,
+  turn_id         uuid,
+  text            text not null,
+  citations       jsonb,
+  confidence      double precision,
+  created_at      timestamptz not null,
+  updated_at      timestamptz not null,
+  primary key (workspace_id, id),
+  foreign key (workspace_id, conversation_id) references conversations (workspace_id, id)
+);
+comment on table suggestions is 'erasure: deleted with the contact';
+create index suggestions_conversation on suggestions (workspace_id, conversation_id, id);
+
+do $$
+declare named text;
+begin
+  foreach named in array array['contacts', 'conversations', 'messages', 'turns', 'suggestions'] loop
+    execute format('alter table %I enable row level security', named);
+    execute format('alter table %I force row level security', named);
+    execute format('create policy workspace on %I to relaydesk_workspace using (workspace_id = current_setting(''relaydesk.workspace_id'')::bigint)', named);
+    execute format('create policy agency on %I to relaydesk_agency using (agency_id = current_setting(''relaydesk.agency_id'')::bigint)', named);
+    execute format('grant select, insert, update, delete on %I to relaydesk_workspace', named);
+    execute format('grant select, delete on %I to relaydesk_agency', named);
+  end loop;
+end $$;
+-- The sweep looks across tenants for jobs that gave no sign of life.
+create policy system on turns for select to relaydesk_system using (true);
+grant select (agency_id, workspace_id, id, due_at, leased_at, requeued) on turns to relaydesk_system;
+
+-- Locks a conversation, and before it the workspace and the person, so that
+-- neither is removed under a write. This is the order everywhere; a removal
+-- takes theirs first, too. No row: there is no such conversation.
+create function lock_conversation(ws bigint, conv uuid)
+returns table (workspace_status text, contact_status text, c conversations)
+language plpgsql as $$
+declare who uuid;
+begin
+  select x.contact_id into who from conversations x where x.workspace_id = ws and x.id = conv;
+  if not found then return; end if;
+  select w.status into workspace_status from workspaces w where w.workspace_id = ws for key share;
+  select k.status into contact_status from contacts k where k.workspace_id = ws and k.id = who for key share;
+  select x.* into c from conversations x where x.workspace_id = ws and x.id = conv for update;
+  if found then return next; end if;
+end $$;
+
+-- What a visitor writes, in one round trip: the message with the next seq, its
+-- place in the pending turn or a new one, what the conversation becomes, the
+-- events (ids by the caller), and the deadline's timer. outcome is 'gone' if
+-- conversation, person or workspace is no more, 'repeat' if the conversation
+-- has a message of that client id, else 'stored'. The caller enqueues the job
+-- of a turn that was opened.
+create function post_message(
+  ws bigint, agency bigint, conv uuid, msg uuid, body text, client text, meta jsonb,
+  new_turn uuid, at timestamptz, event_ids uuid[])
+returns table (outcome text, message_id uuid, message_seq bigint, contact uuid, turn uuid, turn_first bigint, turn_due timestamptz, opened boolean)
+language plpgsql as $$
+declare
+  c conversations;
+  standing text;
+  before text;
+  first_ref bigint;
+  seconds int;
+begin
+  opened := false;
+  outcome := 'gone';
+  select x.contact_id into contact from conversations x where x.workspace_id = ws and x.id = conv;
+  if not found then return next; return; end if;
+  select w.status into standing from workspaces w where w.workspace_id = ws for key share;
+  if not found or standing = 'deleting' then return next; return; end if;
+  perform from contacts k where k.workspace_id = ws and k.id = contact and k.status = 'active' for key share;
+  if not found then return next; return; end if;
+  select x.* into c from conversations x where x.workspace_id = ws and x.id = conv for update;
+  if not found then return next; return; end if;
+
+  if client is not null then
+    select m.id, m.seq into message_id, message_seq from messages m
+    where m.workspace_id = ws and m.conversation_id = conv and m.client_id = client;
+    if found then outcome := 'repeat'; return next; return; end if;
+  end if;
+
+  before := c.status;
+  if c.status = 'resolved' then
+    if c.owner <> 'assistant' then c.epoch := c.epoch + 1; end if;
+    c.owner := 'assistant';
+    c.member_id := null;
+    c.waiting_since := null;
+  elsif c.status = 'snoozed' then
+    delete from timers t where t.workspace_id = ws and t.kind = 3 and t.object_id = conv;
+  end if;
+  c.status := 'open';
+  c.snoozed_until := null;
+  c.last_seq := c.last_seq + 1;
+  c.last_public_seq := c.last_seq;
+
+  if c.owner = 'member' then
+    if c.waiting_since is null then
+      c.waiting_since := at;
+      c.active_at := at;
+      if c.escalation_id is not null then
+        -- The standing promise begins to count: handoff looks soon when it breaks.
+        insert into timers as t (agency_id, workspace_id, kind, object_id, due_at) values (agency, ws, 2, c.escalation_id, at + interval '1 minute')
+        on conflict (workspace_id, kind, object_id) do update set due_at = excluded.due_at, claimed_until = '-infinity';
+      end if;
+    end if;
+  elsif c.turn_id is not null then
+    update turns t set last_seq = c.last_seq, updated_at = at where t.workspace_id = ws and t.id = c.turn_id
+    returning t.first_seq, t.due_at into turn_first, turn_due;
+  elsif standing = 'active' then
+    select (s.settings->>'turn_deadline_seconds')::int into seconds from workspace_settings s where s.workspace_id = ws;
+    c.turn_id := new_turn;
+    c.active_at := at;
+    opened := true;
+    turn_first := c.last_seq;
+    turn_due := at + make_interval(secs => coalesce(seconds, 45));
+    insert into turns (agency_id, workspace_id, id, conversation_id, first_seq, last_seq, due_at, leased_at, created_at, updated_at)
+    values (agency, ws, new_turn, conv, c.last_seq, c.last_seq, turn_due, at, at, at);
+    insert into timers (agency_id, workspace_id, kind, object_id, due_at) values (agency, ws, 1, new_turn, turn_due);
+  end if;
+  if before <> 'open' then c.active_at := at; end if;
+
+  insert into messages (agency_id, workspace_id, id, conversation_id, seq, author, text, client_id, turn_id, metadata, created_at, updated_at)
+  values (agency, ws, msg, conv, c.last_seq, 'visitor', body, client, c.turn_id, meta, at, at);
+  update conversations x set status = c.status, owner = c.owner, member_id = c.member_id, epoch = c.epoch, last_seq = c.last_seq,
+    last_public_seq = c.last_public_seq, turn_id = c.turn_id, waiting_since = c.waiting_since, snoozed_until = c.snoozed_until,
+    active_at = c.active_at, unread = true, version = c.version + 1, updated_at = at
+  where x.workspace_id = ws and x.id = conv;
+
+  -- As events.Append does it.
+  first_ref := nextval('event_refs');
+  insert into events (agency_id, workspace_id, ref, id, type, object_id, conversation_id, created_at)
+  values (agency, ws, first_ref, event_ids[1], 'message.created', msg, conv, at);
+  insert into event_inbox (lane, ref, agency_id, workspace_id, id, kind, conversation_id, created_at)
+  values (agency % 16, first_ref, agency, ws, event_ids[1], 5, conv, at);
+  if before <> 'open' then
+    first_ref := nextval('event_refs');
+    insert into events (agency_id, workspace_id, ref, id, type, object_id, conversation_id, changes, created_at)
+    values (agency, ws, first_ref, event_ids[2], case before when 'resolved' then 'conversation.reopened' else 'conversation.updated' end, conv, conv,
+      jsonb_build_object('status', 'open', 'owner', c.owner, 'state', case c.owner when 'team' then 'waiting' else c.owner end), at);
+    insert into event_inbox (lane, ref, agency_id, workspace_id, id, kind, conversation_id, created_at)
+    values (agency % 16, first_ref, agency, ws, event_ids[2], case before when 'resolved' then 4 else 2 end, conv, at);
+  end if;
+
+  outcome := 'stored';
+  message_id := msg;
+  message_seq := c.last_seq;
+  turn := c.turn_id;
+  return next;
+end $$;
+
+revoke execute on function lock_conversation(bigint, uuid), post_message(bigint, bigint, uuid, uuid, text, text, jsonb, uuid, timestamptz, uuid[]) from public;
+grant execute on function lock_conversation(bigint, uuid), post_message(bigint, bigint, uuid, uuid, text, text, jsonb, uuid, timestamptz, uuid[]) to relaydesk_workspace;
