@@ -105,7 +105,9 @@ func migrateQueue(ctx context.Context, session *pgx.Conn, pool *pgxpool.Pool, lo
 
 func applyAll(ctx context.Context, session *pgx.Conn, log *slog.Logger) error {
 	const book = `create table if not exists migrations (
-		version int primary key, name text not null, sha256 text not null, applied_at timestamptz not null default now())`
+		version int primary key, name text not null, sha256 text not null, applied_at timestamptz not null default now());
+		comment on table migrations is 'erasure: not a person''s';
+		grant select on migrations to relaydesk_system`
 	if _, err := session.Exec(ctx, book); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
@@ -140,6 +142,40 @@ func applyAll(ctx context.Context, session *pgx.Conn, log *slog.Logger) error {
 			return fmt.Errorf("migrate: apply %s: %w", m.name, err)
 		}
 		log.InfoContext(ctx, "migrated", "name", m.name)
+	}
+	return nil
+}
+
+// CheckSchema refuses a database whose schema is not this program's, and says
+// what to do about it.
+func CheckSchema(ctx context.Context, url string) error {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return errors.New("check the schema: the connection URL can't be read")
+	}
+	config.RuntimeParams["role"] = "relaydesk_system"
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return fmt.Errorf("check the schema: connect: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing depends on it
+	known, err := readMigrations()
+	if err != nil {
+		return err
+	}
+	applied, err := appliedMigrations(ctx, conn)
+	switch {
+	case err != nil:
+		return fmt.Errorf("check the schema: has `relaydesk migrate` been run? %w", err)
+	case len(applied) < len(known):
+		return fmt.Errorf("the database lacks %d migrations: run `relaydesk migrate` first", len(known)-len(applied))
+	case len(applied) > len(known):
+		return errors.New("the database was migrated by a newer version of Relaydesk: run that one")
+	}
+	for i, m := range known {
+		if applied[i+1] != m.sum {
+			return fmt.Errorf("check the schema: %s is not the migration that was applied to this database", m.name)
+		}
 	}
 	return nil
 }

@@ -354,3 +354,29 @@ func emptyDatabase(t *testing.T, name string) string {
 	u.Path = "/" + name
 	return u.String()
 }
+
+func TestTheServersLoginTellsWhetherTheSchemaIsItsOwn(t *testing.T) {
+	t.Parallel()
+	_, server, owner := postgrestest.Alone(t)
+	if err := postgres.CheckSchema(t.Context(), server); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // nothing depends on it
+	for _, c := range []struct{ change, says string }{
+		{"delete from migrations where version > 1", "relaydesk migrate"},
+		{"insert into migrations (version, name, sha256) select g, 'x', 'x' from generate_series(2, 99) g", "newer version"},
+		{"delete from migrations", "relaydesk migrate"},
+		{"drop table migrations", "relaydesk migrate"},
+	} {
+		if _, err := conn.Exec(t.Context(), c.change); err != nil {
+			t.Fatal(err)
+		}
+		if err := postgres.CheckSchema(t.Context(), server); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("after %s: %v", c.change, err)
+		}
+	}
+}

@@ -117,7 +117,7 @@ func readableBySystem(ctx context.Context, tx pgx.Tx) ([]string, error) {
 	rows, err := tx.Query(ctx, `
 		select c.relname || '.' || a.attname || ' is not an id, a number or a time, and relaydesk_system can read it'
 		from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-		where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f')
+		where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relname <> 'migrations'
 			and has_column_privilege('relaydesk_system', c.oid, a.attnum, 'select')
 			and a.atttypid not in ('bigint'::regtype, 'smallint'::regtype, 'integer'::regtype, 'uuid'::regtype, 'timestamptz'::regtype, 'boolean'::regtype)`)
 	if err != nil {
