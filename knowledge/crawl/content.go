@@ -115,6 +115,7 @@ type extractor struct {
 	bold, plain   int    // runes since the last flush
 	inLink        int
 	inBold        int
+	inHeading     bool
 	accordions    int
 }
 
@@ -285,6 +286,14 @@ func (e *extractor) element(n *html.Node) {
 	if id := anchorOf(n); id != "" && strings.TrimSpace(e.text.String()) == "" {
 		e.anchor = id
 	}
+	if e.inHeading {
+		// Buttons and boxes within a heading are no blocks of their own.
+		if !isInline(n.DataAtom) || n.DataAtom == atom.Br {
+			e.text.WriteString(" ")
+		}
+		e.children(n)
+		return
+	}
 	switch n.DataAtom {
 	case atom.H1, atom.H2, atom.H3, atom.H4, atom.H5, atom.H6:
 		e.heading(n, headingLevel(n))
@@ -356,7 +365,14 @@ func (e *extractor) heading(n *html.Node, level int) {
 	if anchor == "" {
 		for d := range n.Descendants() {
 			if d.Type == html.ElementNode {
-				if anchor = anchorOf(d); anchor != "" {
+				// The sign beside a heading links to it.
+				if anchor = anchorOf(d); anchor == "" && d.DataAtom == atom.A {
+					anchor, _ = strings.CutPrefix(attr(d, "href"), "#")
+					if anchor == attr(d, "href") {
+						anchor = ""
+					}
+				}
+				if anchor != "" {
 					break
 				}
 			}
@@ -365,8 +381,10 @@ func (e *extractor) heading(n *html.Node, level int) {
 	if anchor == "" {
 		anchor = e.anchor
 	}
-	e.kind = Paragraph
+	kind := e.kind
+	e.kind, e.inHeading = Paragraph, true
 	e.children(n)
+	e.kind, e.inHeading = kind, false
 	text := strings.ReplaceAll(lines(e.text.String()), "\n", " ")
 	e.text.Reset()
 	e.bold, e.plain, e.anchor = 0, 0, ""
@@ -379,10 +397,11 @@ func (e *extractor) heading(n *html.Node, level int) {
 func (e *extractor) close(level int) {
 	for i := len(e.blocks) - 1; i >= 0; i-- {
 		// Needed only where such a heading is open.
-		if b := e.blocks[i]; b.Kind == Heading {
-			if b.Level >= level {
-				e.blocks = append(e.blocks, Block{Kind: Close, Level: level})
-			}
+		switch b := e.blocks[i]; {
+		case b.Kind == Close && b.Level <= level, b.Kind == Heading && b.Level < level:
+			return
+		case b.Kind == Heading:
+			e.blocks = append(e.blocks, Block{Kind: Close, Level: level})
 			return
 		}
 	}

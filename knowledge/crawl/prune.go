@@ -96,10 +96,10 @@ func (e *extractor) skip(n *html.Node) bool {
 // skipLinks leaves out tables of contents, which the headings repeat, and
 // outside of what a page calls its main content all lists of links.
 func (e *extractor) skipLinks(n *html.Node, w weight) bool {
-	if isInline(n.DataAtom) || w.headings > 0 && w.runes*2 > e.total || w.links < 3 {
+	if isInline(n.DataAtom) || w.headings > 0 && w.runes*2 > e.total || w.links < 2 {
 		return false
 	}
-	contents := w.fragmentLinks*10 >= w.links*9 && w.density() > .7
+	contents := w.fragmentLinks*10 >= w.links*9 && w.density() > .8
 	list := !e.inMain && w.links >= 4 && w.density() > .7
 	if !contents && !list || e.keepLists {
 		return false

@@ -152,7 +152,7 @@ func parseRobots(text, agent string) *Robots {
 				general = append(general, rule)
 			}
 		case "crawl-delay":
-			// Google's crawlers do not end a group's names here, nor does the RFC.
+			// It does not end a group's names: RFC 9309, 2.2.4.
 			seconds, err := strconv.ParseFloat(value, 64)
 			if err != nil || !(seconds > 0) {
 				continue

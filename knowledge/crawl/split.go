@@ -116,14 +116,14 @@ func (s *splitter) section() {
 // no piece that leads over to the next is left at the end.
 func fitting(pieces []piece) int {
 	total, n := 0, 0
-	for n < len(pieces) && (n == 0 || total+pieces[n].cost <= maxCost) {
-		total += pieces[n].cost
+	for n < len(pieces) && (n == 0 || total+cost(pieces[n].before)+pieces[n].cost <= maxCost) {
+		total += cost(pieces[n].before) + pieces[n].cost
 		n++
 	}
 	if n == len(pieces) {
 		return n
 	}
-	for end := n; end > 1; end-- {
+	for end := n; end > 0; end-- {
 		if !pieces[end-1].lead {
 			return end
 		}
