@@ -166,6 +166,10 @@ func tokens(folded string) []token {
 			out[i].word = strings.ReplaceAll(out[i].word, "'", "")
 			out[i].kind = kindOf(out[i].word)
 		}
+		// "I'd like a person" wishes, "you sound like a person" does not.
+		if out[i].word == "like" && (i == 0 || !slices.Contains([]string{"would", "d", "id", "wed", "please"}, out[i-1].word)) {
+			out[i].kind &^= want
+		}
 	}
 	return out
 }
@@ -173,7 +177,7 @@ func tokens(folded string) []token {
 // A verdict is what the lexicon makes of a sentence.
 type verdict struct {
 	asks   bool
-	toward bool // towards somebody else, sales people or whom to call: an offer is enough
+	toward bool // towards others, by what is no plain wish for one of the team: an offer is enough
 	veto   bool // refuses, manages people, or asks what we are
 	words  string
 }
@@ -324,7 +328,7 @@ func consult(folded string) verdict {
 			}
 		}
 	}
-	v.toward = selling || !v.asks && dials(toks)
+	v.toward = !v.asks && (selling || dials(toks) || withYou(toks))
 	v.veto = !v.asks && (refused || managed || asksWhat)
 	return v
 }
@@ -373,6 +377,23 @@ func dials(toks []token) bool {
 		}
 	}
 	return found
+}
+
+// withYou tells whether the assistant itself is to be talked to: "I prefer
+// talking to you". It may also mean the company.
+func withYou(toks []token) bool {
+	for i, t := range toks {
+		if t.kind&talk == 0 {
+			continue
+		}
+		for j := i + 1; j < min(len(toks), i+3) && toks[j].clause == t.clause; j++ {
+			switch toks[j].word {
+			case "you", "dir", "toi", "contigo", "ti", "voce", "jou", "toba":
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // alone tells whether nothing but a word for a person is said: "AGENT!!",

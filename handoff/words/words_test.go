@@ -96,6 +96,9 @@ I don't need a person
 are you a human?
 are you a real person or a bot?
 am I talking to a human?
+wow, you sound like a real human
+can you act like a real person
+I prefer talking to you
 what is your refund policy?
 how do I add an agent to my team?
 please don't transfer me
@@ -148,15 +151,16 @@ func TestWhatLooksLikeAskingDoesNotEscalate(t *testing.T) {
 	}
 }
 
-func TestAskingForSalesOrACallToOthersOffersAtMost(t *testing.T) {
+func TestAWishForSalesPeopleIsAWishForAPerson(t *testing.T) {
 	t.Parallel()
 	read := reader(t)
-	for _, text := range []string{"can I talk to a sales representative?", "connect me to the sales team", "call Tom", "text someone that I'm late"} {
+	for _, text := range []string{"How many sales representatives can I add?", "do your sales people work on Sundays?", "our sales staff uses your app", "call Tom", "text someone that I'm late"} {
 		if got := effect(read(text), words.VisitorAsked, ""); got == words.Escalate {
 			t.Errorf("%q escalates", text)
 		}
 	}
-	for _, text := range []string{"I want a person, not sales", "not sales, get me a human from support"} {
+	for _, text := range []string{"I want to talk to a sales representative", "can I talk to a sales representative?", "connect me to the sales team", "Ich möchte mit einem Mitarbeiter vom Vertrieb sprechen", "quiero hablar con una persona de ventas", "je veux parler à un conseiller commercial",
+		"I want a person, not sales", "not sales, get me a human from support"} {
 		if got := effect(read(text), words.VisitorAsked, ""); got != words.Escalate {
 			t.Errorf("%q: %q", text, got)
 		}
