@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
@@ -135,7 +136,7 @@ var rendered = sync.OnceValue(func() []Page {
 func render(markdown goldmark.Markdown, name string) (Page, error) {
 	source := read("guide/" + name + ".md")
 	page := Page{Name: name, Markdown: string(source)}
-	document := markdown.Parser().Parse(text.NewReader(source))
+	document := markdown.Parser().Parse(text.NewReader(source), parser.WithContext(parser.NewContext(parser.WithIDs(anchors{}))))
 	for node := document.FirstChild(); node != nil; node = node.NextSibling() {
 		switch node := node.(type) {
 		case *ast.Heading:
@@ -174,6 +175,30 @@ func words(node ast.Node, source []byte) string {
 	}) // the walker never fails
 	return out.String()
 }
+
+// anchors names headings as GitHub does, so that a link with an anchor works in
+// a checkout too, and "validation_failed" keeps its name.
+type anchors map[string]bool
+
+func (a anchors) Generate(heading []byte, _ ast.NodeKind) []byte {
+	id := strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-', r == '_', unicode.IsLetter(r), unicode.IsDigit(r):
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, strings.TrimSpace(string(heading)))
+	unique := id
+	for n := 1; a[unique]; n++ {
+		unique = fmt.Sprintf("%s-%d", id, n)
+	}
+	a[unique] = true
+	return []byte(unique)
+}
+
+func (a anchors) Put(id []byte) { a[string(id)] = true }
 
 // links lets pages refer to each other by file, as it works in a checkout, and
 // gives each heading a link to itself. That link has no text: a reader of the

@@ -104,6 +104,22 @@ func TestPagesAreTextWithOneStyleSheetAndNothingElse(t *testing.T) {
 	}
 }
 
+// A problem's type is the address of its section.
+func TestEveryProblemCodeHasItsSection(t *testing.T) {
+	t.Parallel()
+	html := get(t, "/guide/api").Body.String()
+	for _, code := range []string{
+		"malformed_request", "workspace_required", "cursor_invalid", "unauthorized", "scope_missing", "not_found", "method_not_allowed",
+		"already_accepted", "stale_reply", "not_owner", "conversation_resolved", "idempotency_in_flight", "idempotency_mismatch",
+		"precondition_failed", "position_gone", "body_too_large", "unsupported_media_type", "validation_failed", "rate_limited",
+		"internal_error", "unavailable",
+	} {
+		if !strings.Contains(html, `<h3 id="`+code+`">`) {
+			t.Errorf("nobody explains %s", code)
+		}
+	}
+}
+
 func TestWhatTheGuideDoesNotKnowIsNotFound(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"/guide/nothing", "/guide/quickstart/", "/guide/quickstart.md", "/guide/../go.mod", "/"} {
