@@ -24,14 +24,15 @@ create table sources (
   error        text not null default '', -- a reason's code; empty: none
   generation   bigint not null default 0, -- counts the crawls
   walking      boolean not null default false, -- addresses of this crawl are still to be fetched
-  site         jsonb, -- what belongs to the site and what its robots.txt allows, as of this crawl
+  site         text, -- json: what belongs to the site and what its robots.txt allows, as of this crawl
   found        integer not null default 0,
   fetched      integer not null default 0,
   indexed      integer not null default 0,
   unchanged    integer not null default 0,
   skipped      integer not null default 0,
   failed       integer not null default 0,
-  served_at    timestamptz, -- when its last slice began: the lane serves in this order
+  misses       integer not null default 0, -- fetches in a row that failed as those of a site that is down do
+  next_at      timestamptz not null, -- its next slice is not before; the lane serves in this order
   crawled_at   timestamptz,
   version      bigint not null default 1,
   created_at   timestamptz not null,
@@ -39,7 +40,7 @@ create table sources (
   primary key (workspace_id, id),
   foreign key (agency_id, workspace_id) references workspaces (agency_id, workspace_id)
 ) with (fillfactor = 70);
-create index sources_work on sources (workspace_id, id) where walking or status = 'deleting';
+create index sources_work on sources (workspace_id, next_at) where walking or status = 'deleting';
 
 -- An address of a source, and the page that was found there. The row is the
 -- crawl's frontier and the page at once: state, lease and outcome are about the
@@ -50,16 +51,18 @@ create table pages (
   workspace_id  bigint not null,
   id            uuid not null,
   source_id     uuid not null,
-  url           text not null check (length(url) <= 4000),
+  url           text not null check (length(url) <= 4000), -- empty: the page of a text
+  variant       text not null, -- what addresses that differ only in their parameters share
   depth         integer not null default 0,
   generation    bigint not null, -- of the crawl that last had it to fetch
   seen          bigint not null, -- the last crawl in which a link or a sitemap named it
   state         text not null check (state in ('queued', 'leased', 'done')),
   lease         uuid,
-  leased_until  timestamptz,
+  not_before    timestamptz, -- when its lease ends, or when it may be tried again
   attempts      integer not null default 0,
   outcome       text not null default '' check (outcome in ('', 'indexed', 'unchanged', 'skipped', 'failed')),
   outcome_reason text not null default '',
+  passing       boolean not null default false, -- the outcome is that of a site in trouble, which may be over next time
   status        text not null default '' check (status in ('', 'indexed', 'skipped', 'failed')), -- empty: not fetched yet
   reason        text not null default '',
   title         text not null default '',
@@ -77,7 +80,8 @@ create table pages (
 ) with (fillfactor = 80);
 create index pages_frontier on pages (workspace_id, source_id, depth, id) where state <> 'done';
 create index pages_hash on pages (workspace_id, source_id, hash) where status = 'indexed';
-create index pages_listed on pages (workspace_id, source_id, id) where status <> '';
+create index pages_listed on pages (workspace_id, id) where status <> '';
+create index pages_variant on pages (workspace_id, source_id, variant);
 
 create table passages (
   agency_id    bigint not null,
@@ -190,11 +194,9 @@ comment on table knowledge_lanes is 'erasure: holds ids only';
 
 -- Row security would keep @@ from using the GIN index, because it is not
 -- leakproof. So this one function looks past it, for the workspace of the scope
--- and no other.
---
--- Of the wanted words it takes the rarest, as long as the passages to be ranked
--- stay within bounds; the first is always taken.
-create function search_words(wanted bigint, words text[], most integer, bound integer)
+-- and no other. It gives the passages that have any of the words, which are
+-- those of rank.Words.
+create function search_words(wanted bigint, words text[], most integer)
 returns table (id bigint, score real)
 language plpgsql stable security definer set search_path = pg_catalog, public as $$
 declare
@@ -203,24 +205,20 @@ begin
   if wanted is distinct from current_setting('relaydesk.workspace_id')::bigint then
     raise exception 'search in another workspace' using errcode = 'insufficient_privilege';
   end if;
-  select string_agg('''' || wanted || ':' || replace(replace(r.word, '\', '\\'), '''', '''''') || '''', ' | ')::tsquery into query
-  from (
-    select w.word, row_number() over rarest as place, sum(w.passages) over rarest as total
-    from public.passage_words w where w.workspace_id = wanted and w.word = any (words)
-    window rarest as (order by w.passages, w.word)
-  ) r where r.place = 1 or (r.place <= 12 and r.total <= bound);
+  select string_agg('''' || wanted || ':' || replace(replace(word, '\', '\\'), '''', '''''') || '''', ' | ')::tsquery
+    into query from unnest(words) as word;
   if query is null then
     return;
   end if;
+  -- Planned anew each time: how many passages a word has differs by far.
   return query execute
     'select p.id, ts_rank(p.tsv, $1, 1) as score from public.passages p where p.tsv @@ $1 and p.workspace_id = $2 order by score desc, p.id limit $3'
     using query, wanted, most;
 end $$;
 grant create on schema public to relaydesk_lookup;
 create policy lookup on passages for select to relaydesk_lookup using (true);
-create policy lookup on passage_words for select to relaydesk_lookup using (true);
-grant select on passages, passage_words to relaydesk_lookup;
-alter function search_words(bigint, text[], integer, integer) owner to relaydesk_lookup;
+grant select on passages to relaydesk_lookup;
+alter function search_words(bigint, text[], integer) owner to relaydesk_lookup;
 revoke create on schema public from relaydesk_lookup;
-revoke execute on function search_words(bigint, text[], integer, integer) from public;
-grant execute on function search_words(bigint, text[], integer, integer) to relaydesk_workspace;
+revoke execute on function search_words(bigint, text[], integer) from public;
+grant execute on function search_words(bigint, text[], integer) to relaydesk_workspace;
