@@ -51,19 +51,37 @@ func Read(f Fetched) Page {
 	return p
 }
 
-// Reason tells why the page is not indexed, if so: the page itself asks for it,
-// it has no text, or it is another's duplicate by its own word. Whether the
-// original belongs to the site at all is for the caller to see.
+// Reason tells why the page is not indexed, if so: it asks for it, it names
+// another page of its site as its original, or it has no text.
 func (p Page) Reason() Reason {
 	switch {
 	case p.NoIndex:
 		return NoIndex
-	case p.Canonical != "" && p.Canonical != p.URL && origin(p.Canonical) == origin(p.URL):
+	case p.isCopy():
 		return Duplicate
 	case len(p.Passages()) == 0:
 		return Empty
 	}
 	return ""
+}
+
+// isCopy does not believe each canonical link. Where it names the site's start
+// for a page within, every page of a badly made site does; where it differs by
+// no more than a slash or index.html, the one often redirects to the other, and
+// neither would be left.
+func (p Page) isCopy() bool {
+	if p.Canonical == "" || origin(p.Canonical) != origin(p.URL) || pathOf(p.Canonical) == "/" {
+		return false
+	}
+	return bareAddress(p.Canonical) != bareAddress(p.URL)
+}
+
+func bareAddress(canonical string) string {
+	address, query, _ := strings.Cut(canonical, "?")
+	for _, end := range []string{"index.html", "index.htm", "index.php", ".html", "/"} {
+		address = strings.TrimSuffix(address, end)
+	}
+	return strings.ToLower(address) + "?" + query
 }
 
 // Passages are the page's blocks as they are indexed.
@@ -162,6 +180,9 @@ func (p *Page) read(doc *html.Node) {
 		case atom.Frame, atom.Iframe:
 			links.add(base, attr(n, "src"))
 		}
+	}
+	if p.Canonical != "" {
+		links.add(base, p.Canonical) // or the original of a copy may never be found
 	}
 	if !p.NoFollow {
 		p.Links = links.list

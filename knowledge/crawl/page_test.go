@@ -153,11 +153,13 @@ func TestAPageNamesItsLanguageItsOriginalAndWhetherItMayBeIndexed(t *testing.T) 
 	if p.Language != "pt-BR" || p.Canonical != "https://example.com/docs/other" || !p.NoIndex || p.Reason() != NoIndex || len(p.Links) != 0 {
 		t.Errorf("got %+v", p)
 	}
-	if p := read(`<link rel=canonical href="https://example.com/docs/other"><p>x`); p.Reason() != Duplicate {
+	if p := read(`<link rel=canonical href="https://example.com/docs/other"><p>x`); p.Reason() != Duplicate || len(p.Links) != 1 {
 		t.Errorf("the copy of another page: %q", p.Reason())
 	}
-	if p := read(`<link rel=canonical href="page.html#top"><p>x`); p.Reason() != "" {
-		t.Errorf("the original itself: %q", p.Reason())
+	for _, same := range []string{"page.html#top", "page", "/docs/page/", "/docs/Page/index.html", "/", "https://elsewhere.example/docs/page", "http://[broken"} {
+		if p := read(`<link rel=canonical href="` + same + `"><p>x`); p.Reason() != "" {
+			t.Errorf("canonical %s: %q", same, p.Reason())
+		}
 	}
 	if p := Read(Fetched{URL: "https://example.com/", MediaType: HTML, Language: "de", Body: "<p>x"}); p.Language != "de" {
 		t.Errorf("the language of the header: %q", p.Language)

@@ -356,7 +356,10 @@ func globMatches(pattern, canonical string) bool {
 	if !strings.Contains(pattern, "?") {
 		path = PathKey(path)
 	}
-	if !strings.HasPrefix(pattern, "/") && !strings.HasPrefix(pattern, "*") {
+	switch {
+	case strings.HasPrefix(pattern, "*"):
+		pattern = "**" + strings.TrimLeft(pattern, "*") // *.html means those in every folder
+	case !strings.HasPrefix(pattern, "/"):
 		pattern = "/" + pattern
 	}
 	if decoded := decode(path); glob(pattern, decoded) {
