@@ -275,3 +275,12 @@ func (c *Conversations) Contacts(ctx context.Context, w postgres.Workspace, exte
 	out, more = cut(out, page.Limit)
 	return out, more, nil
 }
+
+// LoadContact reads a contact within a transaction.
+func LoadContact(ctx context.Context, tx pgx.Tx, w postgres.Workspace, id ids.ID) (Contact, error) {
+	k, err := one[Contact](ctx, tx, getContactSQL, args{"workspace_id": w.ID, "id": id})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return k, noContact()
+	}
+	return k, err
+}

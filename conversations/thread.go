@@ -343,3 +343,45 @@ func CheckMember(ctx context.Context, tx pgx.Tx, w postgres.Workspace, id ids.ID
 	}
 	return nil
 }
+
+var threadMessagesSQL = "select * from (" + selectMessages + `where m.workspace_id = @workspace_id and m.conversation_id = @id
+order by m.seq desc limit @limit) newest order by seq`
+
+// Messages reads what is stored of the conversation, the newest messages, oldest
+// first. What Say added is not stored yet.
+func (t *Thread) Messages(ctx context.Context, limit int) ([]Message, error) {
+	all, err := many[Message](ctx, t.tx, threadMessagesSQL, args{"workspace_id": t.w.ID, "id": t.ID, "limit": limit})
+	if err != nil {
+		return nil, fmt.Errorf("read the thread of conversation %x: %w", t.ID, err)
+	}
+	return all, nil
+}
+
+var missedSQL = selectMessages + `where m.workspace_id = @workspace_id and m.conversation_id = @id and m.seq > @seq and m.visibility = 'public'
+and m.member_id is distinct from @member_id order by m.seq limit 100`
+
+// Missed gives the public messages after a seq that somebody else than the
+// member wrote.
+func (t *Thread) Missed(ctx context.Context, seq int64, member ids.ID) ([]Message, error) {
+	if t.LastPublicSeq <= seq {
+		return nil, nil
+	}
+	all, err := many[Message](ctx, t.tx, missedSQL, args{"workspace_id": t.w.ID, "id": t.ID, "seq": seq, "member_id": member})
+	if err != nil {
+		return nil, fmt.Errorf("read what a reply missed: %w", err)
+	}
+	return all, nil
+}
+
+// RestartTurn makes a turn of the visitor's messages between two seqs. One that
+// was pending ends, and names it as the next.
+func (t *Thread) RestartTurn(first, last int64, due time.Time) {
+	next := ids.New(t.Now)
+	if t.Turn != nil {
+		if !t.Suspended {
+			t.Turn.NextTurnID = next
+		}
+		t.EndTurn(Handled, ids.ID{}, ids.ID{})
+	}
+	t.openTurn(next, first, last, due)
+}
