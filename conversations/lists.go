@@ -72,16 +72,11 @@ func (c *Conversations) Get(ctx context.Context, scope tenants.Scope, id ids.ID)
 }
 
 // Message reads one message.
-func (c *Conversations) Message(ctx context.Context, scope tenants.Scope, id ids.ID) (out Message, err error) {
-	condition, with := within(scope, "m")
-	with["id"] = id
-	err = scope.In(ctx, c.db, func(tx pgx.Tx) (err error) {
-		out, err = one[Message](ctx, tx, selectMessages+"where "+condition+" and m.id = @id", with)
+func (c *Conversations) Message(ctx context.Context, w postgres.Workspace, id ids.ID) (out Message, err error) {
+	err = c.in(ctx, w, func(tx pgx.Tx) (err error) {
+		out, err = getMessage(ctx, tx, "m.workspace_id = @workspace_id", w.ID, id)
 		return err
 	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return out, fault.New(fault.NotFound, "not_found", "No such message.")
-	}
 	return out, err
 }
 
@@ -200,30 +195,43 @@ func (c *Conversations) Suggestions(ctx context.Context, w postgres.Workspace, i
 	return out, err
 }
 
-// ByID reads objects of these ids for whoever renders events: those that are not
-// there, or were erased, are missing. tx is in any tenant's scope that holds them.
-func ByID(ctx context.Context, tx pgx.Tx, scope tenants.Scope, conversations, messages, contacts, suggestions []ids.ID) (found Found, err error) {
+// A Ref names an object for a reader who sees several workspaces.
+type Ref struct {
+	WorkspaceID int64
+	ID          ids.ID
+}
+
+// Refs splits references into the columns of a table.
+func Refs(all []Ref) (workspaces []int64, each []ids.ID) {
+	workspaces, each = make([]int64, len(all)), make([]ids.ID, len(all))
+	for i, r := range all {
+		workspaces[i], each[i] = r.WorkspaceID, r.ID
+	}
+	return workspaces, each
+}
+
+// ByID reads objects for whoever renders events, in one round trip. Those that
+// are not there, or that the transaction's scope does not see, are missing; of
+// those that were erased only ids, states and times are left.
+func ByID(ctx context.Context, tx pgx.Tx, conversations, messages, contacts, suggestions []Ref) (found Found, err error) {
 	batch := &pgx.Batch{}
-	add := func(sql, alias string, of []ids.ID) (string, args) {
-		condition, with := within(scope, alias)
-		with["ids"] = of
-		return sql + condition + " and " + alias + ".id = any (@ids)", with
+	const wanted = " from unnest(@workspaces::bigint[], @ids::uuid[]) as p (workspace_id, id) join "
+	const by = ".workspace_id = p.workspace_id and "
+	with := func(all []Ref) args {
+		workspaces, each := Refs(all)
+		return args{"workspaces": workspaces, "ids": each}
 	}
 	if len(conversations) > 0 {
-		sql, with := add("select "+columns("c.", conversationFields...)+" from conversations c where ", "c", conversations)
-		collect(batch, &found.Conversations, sql, with)
+		collect(batch, &found.Conversations, "select "+columns("c.", conversationFields...)+wanted+"conversations c on c"+by+"c.id = p.id", with(conversations))
 	}
 	if len(messages) > 0 {
-		sql, with := add(selectMessages+"where ", "m", messages)
-		collect(batch, &found.Messages, sql, with)
+		collect(batch, &found.Messages, strings.Replace(selectMessages, "\nfrom messages m", wanted+"messages m on m"+by+"m.id = p.id", 1), with(messages))
 	}
 	if len(contacts) > 0 {
-		sql, with := add("select "+columns("k.", contactFields...)+" from contacts k where ", "k", contacts)
-		collect(batch, &found.Contacts, sql, with)
+		collect(batch, &found.Contacts, "select "+columns("k.", contactFields...)+wanted+"contacts k on k"+by+"k.id = p.id", with(contacts))
 	}
 	if len(suggestions) > 0 {
-		sql, with := add("select "+columns("s.", suggestionFields...)+" from suggestions s where ", "s", suggestions)
-		collect(batch, &found.Suggestions, sql, with)
+		collect(batch, &found.Suggestions, "select "+columns("s.", suggestionFields...)+wanted+"suggestions s on s"+by+"s.id = p.id", with(suggestions))
 	}
 	if batch.Len() == 0 {
 		return found, nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/relaydesk/relaydesk/conversations"
 	"github.com/relaydesk/relaydesk/handoff/packet"
 	"github.com/relaydesk/relaydesk/internal/ids"
 	"github.com/relaydesk/relaydesk/internal/postgres"
@@ -70,15 +71,20 @@ func (h *Handoff) List(ctx context.Context, scope tenants.Scope, f ListFilter) (
 	return out, false, nil
 }
 
-// ByID reads escalations of these ids, within a transaction of any tenant's
-// scope that holds them. Those that are not there are missing.
-func ByID(ctx context.Context, tx pgx.Tx, scope tenants.Scope, wanted []ids.ID) ([]Escalation, error) {
+const referred = " from unnest(@workspaces::bigint[], @ids::uuid[]) as p (workspace_id, id) join "
+
+func of(all []conversations.Ref) pgx.StrictNamedArgs {
+	workspaces, each := conversations.Refs(all)
+	return pgx.StrictNamedArgs{"workspaces": workspaces, "ids": each}
+}
+
+// ByID reads escalations within a transaction. Those that are not there, or
+// that its scope does not see, are missing.
+func ByID(ctx context.Context, tx pgx.Tx, wanted []conversations.Ref) ([]Escalation, error) {
 	if len(wanted) == 0 {
 		return nil, nil
 	}
-	condition, with := within(scope)
-	with["ids"] = wanted
-	out, err := readMany(ctx, tx, "select "+fields+" from escalations e where "+condition+" and e.id = any (@ids)", with)
+	out, err := readMany(ctx, tx, "select "+fields+referred+"escalations e on e.workspace_id = p.workspace_id and e.id = p.id", of(wanted))
 	if err != nil {
 		return nil, fmt.Errorf("read escalations: %w", err)
 	}
@@ -89,7 +95,16 @@ func ByID(ctx context.Context, tx pgx.Tx, scope tenants.Scope, wanted []ids.ID) 
 // opened. One whose contact was erased is not found.
 func (h *Handoff) Packet(ctx context.Context, scope tenants.Scope, escalation ids.ID) (out packet.Packet, err error) {
 	err = scope.In(ctx, h.db, func(tx pgx.Tx) error {
-		all, err := Packets(ctx, tx, scope, []ids.ID{escalation})
+		condition, with := within(scope)
+		with["id"] = escalation
+		e, err := readOne(ctx, tx, "select "+fields+" from escalations e where "+condition+" and e.id = @id", with)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return noEscalation()
+		}
+		if err != nil {
+			return err
+		}
+		all, err := Packets(ctx, tx, []conversations.Ref{{WorkspaceID: e.WorkspaceID, ID: e.ID}})
 		if err != nil {
 			return err
 		}
@@ -104,14 +119,12 @@ func (h *Handoff) Packet(ctx context.Context, scope tenants.Scope, escalation id
 }
 
 // Packets reads packets of these escalations, within a transaction.
-func Packets(ctx context.Context, tx pgx.Tx, scope tenants.Scope, wanted []ids.ID) (map[ids.ID]packet.Packet, error) {
+func Packets(ctx context.Context, tx pgx.Tx, wanted []conversations.Ref) (map[ids.ID]packet.Packet, error) {
 	out := map[ids.ID]packet.Packet{}
 	if len(wanted) == 0 {
 		return out, nil
 	}
-	condition, with := within(scope)
-	with["ids"] = wanted
-	rows, err := tx.Query(ctx, "select e.id, e.packet from packets e where "+condition+" and e.id = any (@ids)", with)
+	rows, err := tx.Query(ctx, "select e.id, e.packet"+referred+"packets e on e.workspace_id = p.workspace_id and e.id = p.id", of(wanted))
 	if err != nil {
 		return nil, fmt.Errorf("read packets: %w", err)
 	}
