@@ -111,7 +111,7 @@ func TestEveryProblemCodeHasItsSection(t *testing.T) {
 	for _, code := range []string{
 		"malformed_request", "workspace_required", "cursor_invalid", "unauthorized", "scope_missing", "not_found", "method_not_allowed",
 		"already_accepted", "stale_reply", "not_owner", "conversation_resolved", "idempotency_in_flight", "idempotency_mismatch",
-		"precondition_failed", "position_gone", "body_too_large", "unsupported_media_type", "validation_failed", "rate_limited",
+		"precondition_failed", "position_expired", "request_timeout", "email_taken", "external_id_taken", "member_in_use", "key_expired", "body_too_large", "unsupported_media_type", "validation_failed", "rate_limited",
 		"internal_error", "unavailable",
 	} {
 		if !strings.Contains(html, `<h3 id="`+code+`">`) {
