@@ -1,0 +1,236 @@
+package assistant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/relaydesk/relaydesk/assistant/confidence"
+	"github.com/relaydesk/relaydesk/conversations"
+	"github.com/relaydesk/relaydesk/handoff"
+	"github.com/relaydesk/relaydesk/handoff/notices"
+	"github.com/relaydesk/relaydesk/handoff/packet"
+	"github.com/relaydesk/relaydesk/handoff/triggers"
+	"github.com/relaydesk/relaydesk/internal/language"
+	"github.com/relaydesk/relaydesk/internal/postgres"
+	"github.com/relaydesk/relaydesk/knowledge"
+	"github.com/relaydesk/relaydesk/tenants"
+)
+
+const (
+	hits = 8
+	// stuck is the unsure turn in a row at which a visitor is stuck.
+	stuck = 3
+	// aside bounds the search for a packet's next step, which a handoff does
+	// not wait for longer.
+	aside = 2 * time.Second
+)
+
+// ask is what the assistant is to decide about.
+type ask struct {
+	w        postgres.Workspace
+	settings tenants.Settings
+	messages []triggers.Message // that nobody has answered, oldest first
+	history  []conversations.Message
+	offer    *triggers.Offer
+	language string // "": to be found out
+	likely   []string
+	unsure   int  // turns in a row before this one
+	waiting  bool // for a person who was called already
+	now      time.Time
+	due      time.Time
+}
+
+// decision is what the assistant decided.
+type decision struct {
+	language string
+	triggers []handoff.Trigger
+	answer   *handoff.Answer
+	hits     []packet.Hit
+}
+
+func (d *decision) trigger(kind, effect, evidence string, score float64, at time.Time) {
+	d.triggers = append(d.triggers, handoff.Trigger{Kind: kind, Effect: effect, Evidence: evidence, Score: score, At: at})
+}
+
+func (d *decision) strongest() string {
+	for _, effect := range []string{triggers.EffectEscalate, triggers.EffectOffer} {
+		if slices.ContainsFunc(d.triggers, func(t handoff.Trigger) bool { return t.Effect == effect }) {
+			return effect
+		}
+	}
+	return ""
+}
+
+func (d *decision) settlement(work conversations.Work, final bool) handoff.Settlement {
+	return handoff.Settlement{
+		TurnID: work.Turn.ID, Lease: work.Lease, Epoch: work.Conversation.Epoch, Seq: work.Last(), Final: final,
+		Language: d.language, Triggers: d.triggers, Answer: d.answer, Hits: d.hits,
+	}
+}
+
+// decideTurn decides about a claimed turn.
+func (a *Assistant) decideTurn(ctx context.Context, w postgres.Workspace, work conversations.Work) (decision, error) {
+	settings, err := a.Tenants.Settings(ctx, w)
+	if err != nil {
+		return decision{}, err
+	}
+	q := ask{
+		w: w, settings: settings, history: work.History, language: work.Conversation.Language, unsure: work.Conversation.UnsureTurns,
+		waiting: work.Conversation.Owner != conversations.Assistant, now: a.Clock.Now(), due: work.Turn.DueAt,
+	}
+	if work.Contact.Language != "" {
+		q.likely = append(q.likely, work.Contact.Language)
+	}
+	q.likely = append(q.likely, settings.Languages...)
+	for _, m := range work.Messages {
+		q.messages = append(q.messages, triggers.Message{Seq: m.Seq, Text: m.Text, WrittenAt: m.CreatedAt})
+	}
+	if work.Offer != nil {
+		q.offer = &triggers.Offer{Seq: work.Offer.Seq, StoredAt: work.Offer.StoredAt}
+	}
+	return a.decide(ctx, q)
+}
+
+// decide reads the words, then content, and gives what to do. It fails only
+// when its context ends; whatever else fails calls a person.
+func (a *Assistant) decide(ctx context.Context, q ask) (d decision, err error) {
+	text := q.text()
+	d.language = q.language
+	if d.language == "" {
+		d.language = language.Detect(text, q.likely...)
+	}
+	d.triggers = handoff.Read(a.Triggers.Read(ctx, q.messages, q.offer), q.now)
+	if d.strongest() == triggers.EffectEscalate {
+		d.hits = a.nextSteps(ctx, q, d.language)
+		return d, ctx.Err()
+	}
+	if reply := smallTalk(text, d.language); reply != "" && len(d.triggers) == 0 {
+		d.answer = &handoff.Answer{Text: reply}
+		return d, nil
+	}
+	// Time is kept to say that it failed.
+	working, cancel := context.WithDeadline(ctx, q.due.Add(-reserve))
+	defer cancel()
+	made, err := a.make(working, q, d.language)
+	switch {
+	case ctx.Err() != nil:
+		return d, ctx.Err()
+	case err != nil:
+		a.Log.WarnContext(ctx, "no answer could be made", "workspace", q.w.ID, "error", err)
+		d.trigger(triggers.AssistantFailed, triggers.EffectEscalate, failure(err), 0, q.now)
+		return d, nil
+	}
+	d.judge(q, made)
+	return d, nil
+}
+
+// text is all of the turn, as one question.
+func (q ask) text() string {
+	texts := make([]string, len(q.messages))
+	for i, m := range q.messages {
+		texts[i] = m.Text
+	}
+	return strings.Join(texts, "\n")
+}
+
+// question is what content is searched for: the turn, and where that is only a
+// few words ("and for returns?") what the visitor had said before.
+func (q ask) question() string {
+	text := q.text()
+	if len(strings.Fields(text)) > 3 {
+		return text
+	}
+	for _, m := range slices.Backward(q.history) {
+		if m.Author == conversations.Visitor {
+			return m.Text + "\n" + text
+		}
+	}
+	return text
+}
+
+// judge turns an answer and how sure it is into what to do.
+func (d *decision) judge(q ask, made answer) {
+	d.hits = packetHits(made.found)
+	probability := made.confidence
+	d.answer = &handoff.Answer{Text: made.text, Citations: made.citations, Confidence: &probability}
+	offers := d.strongest() == triggers.EffectOffer && !q.waiting
+	evidence := fmt.Sprintf("confidence %.2f", probability)
+	switch {
+	case made.text != "" && probability >= confidence.Upper:
+	case q.waiting:
+		if made.text == "" || probability < confidence.Lower {
+			d.trigger(triggers.AssistantUnsure, triggers.EffectEscalate, evidence, probability, q.now)
+			return
+		}
+	case q.unsure >= stuck-1:
+		d.trigger(triggers.VisitorStuck, triggers.EffectEscalate, evidence, probability, q.now)
+		return
+	case made.text == "" || probability < confidence.Lower:
+		effect := q.settings.UnsureEffect
+		d.trigger(triggers.AssistantUnsure, effect, evidence, probability, q.now)
+		if effect == triggers.EffectEscalate {
+			return
+		}
+		d.answer.Text, d.answer.Citations, d.answer.Unsure, offers = notices.NotAnswered(d.language), nil, true, true
+	default:
+		d.trigger(triggers.AssistantUnsure, triggers.EffectOffer, evidence, probability, q.now)
+		d.answer.Unsure, offers = true, true
+	}
+	if offers {
+		d.answer.Text += "\n\n" + notices.Offer(d.language)
+		d.answer.Offers = true
+	}
+}
+
+// nextSteps are passages that may help whoever takes a conversation over. A
+// handoff does not fail for want of them.
+func (a *Assistant) nextSteps(ctx context.Context, q ask, lang string) []packet.Hit {
+	ctx, cancel := context.WithTimeout(ctx, aside)
+	defer cancel()
+	found, err := a.Knowledge.Search(ctx, q.w, knowledge.Query{Text: q.question(), Language: lang, Limit: 3, OnePerPage: true})
+	if err != nil {
+		a.Log.WarnContext(ctx, "search for a packet", "workspace", q.w.ID, "error", err)
+		return nil
+	}
+	probability := a.calibrations.of(ctx, q.w).Probability(found.Signals)
+	if probability < confidence.Lower {
+		return nil
+	}
+	return packetHits(found)
+}
+
+func packetHits(found knowledge.Found) []packet.Hit {
+	out := make([]packet.Hit, 0, len(found.Hits))
+	for _, h := range found.Hits {
+		out = append(out, packet.Hit{URL: link(h), Title: h.Title, Text: h.Text})
+	}
+	return out
+}
+
+// link leads to the passage on its page, where the page has a place for it.
+func link(h knowledge.Hit) string {
+	if h.Anchor == "" || h.URL == "" {
+		return h.URL
+	}
+	return h.URL + "#" + h.Anchor
+}
+
+// failure is a word for what went wrong, fit for those who read the packet.
+func failure(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	return "no answer could be made"
+}
+
+func sure(x float64) float64 {
+	if math.IsNaN(x) {
+		return 0
+	}
+	return min(max(x, 0), 1)
+}
