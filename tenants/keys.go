@@ -92,7 +92,7 @@ func (t *Tenants) CreateKey(ctx context.Context, maker Principal, made NewKey, r
 	})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return MadeKey{}, invalid("/workspace_id", "No such workspace.")
+		return MadeKey{}, unknown("/workspace_id", "workspace")
 	case err != nil:
 		return MadeKey{}, fmt.Errorf("create a key: %w", err)
 	}

@@ -171,7 +171,7 @@ func workspaceNumbers(ctx context.Context, tx pgx.Tx, agencyID int64, wanted *[]
 	for i, id := range *wanted {
 		n, ok := known[id]
 		if !ok {
-			return nil, invalid("/workspace_ids/"+strconv.Itoa(i), "No such workspace.")
+			return nil, unknown("/workspace_ids/"+strconv.Itoa(i), "workspace")
 		}
 		numbers[i] = n
 	}

@@ -93,6 +93,11 @@ func invalid(pointer, format string, args ...any) error {
 	return &FieldError{Fault: fault.New(fault.Invalid, "validation_failed", format, args...), Pointer: pointer}
 }
 
+// unknown is a field that names what there is not, or is another tenant's.
+func unknown(pointer, what string) error {
+	return &FieldError{Fault: fault.New(fault.NotFound, "not_found", "No such %s.", what), Pointer: pointer}
+}
+
 // stale is what a change gets that was made from an older version.
 func stale(what string) error {
 	return fault.New(fault.Conflict, "precondition_failed", "This %s was changed meanwhile. Read it again.", what)

@@ -348,7 +348,7 @@ func TestAWorkspaceSeesItselfAndItsMembersOnly(t *testing.T) {
 		t.Errorf("workspaces: %+v, %v", all, err)
 	}
 	_, err = b.CreateMember(t.Context(), b.root.AgencyID, tenants.NewMember{Name: "x", Email: "x@example.com", Role: "agent", WorkspaceIDs: &[]ids.ID{ids.New(b.clock.Now())}}, nil)
-	wants(t, "in a workspace that there is not", err, "validation_failed")
+	wants(t, "in a workspace that there is not", err, "not_found")
 }
 
 func TestAnotherAgencysIdsAreNotFound(t *testing.T) {
@@ -380,7 +380,7 @@ func TestAnotherAgencysIdsAreNotFound(t *testing.T) {
 		wants(t, name, try(), "not_found")
 	}
 	_, err = b.CreateKey(ctx, b.root, tenants.NewKey{Name: "k", Scopes: tenants.Scopes{"*"}, Workspace: foreign.w.UUID}, nil)
-	wants(t, "a key for a foreign workspace", err, "validation_failed")
+	wants(t, "a key for a foreign workspace", err, "not_found")
 }
 
 func TestAChangeOfAnOlderVersionIsRefused(t *testing.T) {

@@ -1,0 +1,144 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	// MaxBody is how much a request may bring.
+	MaxBody = 1 << 20
+	// patience is how long it may take to arrive.
+	patience = 10 * time.Second
+)
+
+// readBody takes the whole body, so that it can be fingerprinted and looked
+// over before anything is made of it.
+func readBody(w http.ResponseWriter, r *http.Request, requestID string) ([]byte, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil, nil
+	}
+	control := http.NewResponseController(w)
+	stop := time.AfterFunc(patience, func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
+	if !stop.Stop() {
+		_ = control.SetReadDeadline(time.Time{})
+	}
+	switch _, tooLarge := errors.AsType[*http.MaxBytesError](err); {
+	case tooLarge:
+		return nil, problem(requestID, "body_too_large", "A request may bring at most 1 MiB.")
+	case err != nil:
+		return nil, problem(requestID, "request_timeout", "The body did not arrive in time.")
+	case !utf8.Valid(body):
+		return nil, problem(requestID, "malformed_request", "The body is no UTF-8.")
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return body, nil
+}
+
+var escapedNUL = []byte(`\u0000`)
+
+// checkNUL refuses texts with a NUL, which can't be stored. What is no JSON is
+// refused by who reads it.
+func checkNUL(body []byte, requestID string) error {
+	if !bytes.Contains(body, escapedNUL) {
+		return nil
+	}
+	var tree any
+	if json.Unmarshal(body, &tree) != nil {
+		return nil
+	}
+	var at []string
+	findNUL(tree, "#", &at)
+	return withNUL(requestID, at)
+}
+
+// checkNull refuses null for a field that can't be emptied. nullable is nil for
+// what is no PATCH.
+func checkNull(body []byte, nullable map[string]bool, requestID string) error {
+	if nullable == nil || !bytes.Contains(body, []byte("null")) {
+		return nil
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(body, &fields) != nil {
+		return nil // who reads it will say so
+	}
+	p := problem(requestID, "validation_failed", "A field that can't be empty is null; see errors.")
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if may, known := nullable[name]; known && !may && string(fields[name]) == "null" {
+			p.Errors = append(p.Errors, ProblemField{Pointer: "#/" + escapePointer(name), Code: "type", Detail: "This field can't be null; leave it out to keep it."})
+		}
+	}
+	if len(p.Errors) == 0 {
+		return nil
+	}
+	return p
+}
+
+func withNUL(requestID string, at []string) error {
+	if len(at) == 0 {
+		return nil
+	}
+	slices.Sort(at)
+	p := problem(requestID, "validation_failed", "A text can't contain a NUL character; see errors.")
+	for _, pointer := range at {
+		p.Errors = append(p.Errors, ProblemField{Pointer: pointer, Code: "nul", Detail: "A text can't contain a NUL character."})
+	}
+	return p
+}
+
+func findNUL(node any, pointer string, at *[]string) {
+	switch node := node.(type) {
+	case string:
+		if strings.ContainsRune(node, 0) {
+			*at = append(*at, pointer)
+		}
+	case []any:
+		for i, v := range node {
+			findNUL(v, pointer+"/"+strconv.Itoa(i), at)
+		}
+	case map[string]any:
+		for key, v := range node {
+			if strings.ContainsRune(key, 0) {
+				*at = append(*at, pointer) // the key itself can't be named
+			}
+			findNUL(v, pointer+"/"+escapePointer(key), at)
+		}
+	}
+}
+
+// checkQuery refuses what would be read in one way by one reader and in
+// another by the next: a parameter given twice, and texts that are none.
+func checkQuery(raw, requestID string) (url.Values, error) {
+	query, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, problem(requestID, "malformed_request", "The query can't be read.")
+	}
+	var nul []string
+	for name, values := range query {
+		if len(values) > 1 {
+			p := problem(requestID, "malformed_request", "A query parameter is given twice; lists are written with commas.")
+			if utf8.ValidString(name) {
+				p.Errors = []ProblemField{{Pointer: "query/" + name, Code: "repeated", Detail: "This parameter is given twice."}}
+			}
+			return nil, p
+		}
+		if !utf8.ValidString(name) || !utf8.ValidString(values[0]) {
+			return nil, problem(requestID, "malformed_request", "The query is no UTF-8.")
+		}
+		if strings.ContainsRune(values[0], 0) {
+			nul = append(nul, "query/"+name)
+		}
+	}
+	return query, withNUL(requestID, nul)
+}

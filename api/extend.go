@@ -1,0 +1,4 @@
+package api
+
+// extend adds to a problem what its error knows besides.
+func extend(*Problem, error) {}

@@ -1,0 +1,92 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// The quotas of a second, before the installation's factor.
+const (
+	perKey       = 100
+	perWorkspace = 200
+	perAddress   = 10 // without a valid key
+)
+
+// quota names whose requests are counted together.
+type quota struct {
+	policy string // key, workspace, address
+	of     string
+}
+
+// limits count requests in buckets that refill by themselves. A bucket holds
+// the quota of a second. Each node counts for itself.
+type limits struct {
+	factor int
+	mu     sync.Mutex
+	all    map[quota]*bucket
+	swept  time.Time
+}
+
+type bucket struct {
+	tokens float64
+	at     time.Time
+}
+
+// idle is when a bucket is certainly full again and need not be kept.
+const idle = time.Minute
+
+func (l *limits) of(policy string) int {
+	return l.factor * map[string]int{"key": perKey, "workspace": perWorkspace, "address": perAddress}[policy]
+}
+
+// take counts one request for each quota, writes what is left into the
+// headers, and tells whether all of them had something left.
+func (l *limits) take(h http.Header, now time.Time, quotas ...quota) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sweep(now)
+	allowed := true
+	var policies, left []string
+	for _, q := range quotas {
+		size := l.of(q.policy)
+		b := l.all[q]
+		if b == nil {
+			b = &bucket{tokens: float64(size), at: now}
+			l.all[q] = b
+		}
+		b.tokens = min(float64(size), b.tokens+max(0, now.Sub(b.at).Seconds())*float64(size))
+		b.at = now
+		if b.tokens < 1 {
+			allowed = false
+		} else {
+			b.tokens--
+		}
+		policies = append(policies, fmt.Sprintf("%q;q=%d;w=1", q.policy, size))
+		left = append(left, fmt.Sprintf("%q;r=%d;t=1", q.policy, int(b.tokens)))
+	}
+	h.Set("RateLimit-Policy", strings.Join(policies, ", "))
+	h.Set("RateLimit", strings.Join(left, ", "))
+	if !allowed {
+		h.Set("Retry-After", strconv.Itoa(1))
+	}
+	return allowed
+}
+
+func (l *limits) sweep(now time.Time) {
+	if l.all == nil {
+		l.all = map[quota]*bucket{}
+	}
+	if now.Sub(l.swept) < idle {
+		return
+	}
+	l.swept = now
+	for q, b := range l.all {
+		if now.Sub(b.at) > idle {
+			delete(l.all, q)
+		}
+	}
+}
