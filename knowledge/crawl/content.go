@@ -408,10 +408,11 @@ func (e *extractor) close(level int) {
 }
 
 // term writes the name in a list of descriptions: a heading when it asks, as in
-// many lists of questions and answers.
+// many lists of questions and answers, or when so much stands under it that it
+// will make several passages, each of which should say what it is about.
 func (e *extractor) term(n *html.Node) {
 	text := collapse(textOf(n))
-	if strings.HasSuffix(text, "?") || strings.HasSuffix(text, "？") || strings.HasSuffix(text, "؟") {
+	if strings.HasSuffix(text, "?") || strings.HasSuffix(text, "？") || strings.HasSuffix(text, "؟") || e.standsOverMuch(n) {
 		e.heading(n, accordionLevel+e.accordions)
 		return
 	}
@@ -420,6 +421,17 @@ func (e *extractor) term(n *html.Node) {
 	if last := len(e.blocks) - 1; last >= 0 {
 		e.blocks[last].Lead = true
 	}
+}
+
+func (e *extractor) standsOverMuch(term *html.Node) bool {
+	before, after := term.PrevSibling, term.NextSibling
+	for before != nil && before.Type != html.ElementNode {
+		before = before.PrevSibling
+	}
+	for after != nil && after.Type != html.ElementNode {
+		after = after.NextSibling
+	}
+	return after != nil && after.DataAtom == atom.Dd && e.weights[after].runes > 600 && (before == nil || before.DataAtom == atom.Dd)
 }
 
 // details writes an accordion: its summary is the heading of what it hides.

@@ -96,6 +96,13 @@ func TestAccordionsAreKeptAndTheirQuestionsAreHeadings(t *testing.T) {
 		We do.`)
 }
 
+func TestATermWithALongDescriptionIsAHeading(t *testing.T) {
+	t.Parallel()
+	long := strings.TrimSpace(strings.Repeat("It reclaims space. ", 40))
+	checkOutline(t, "options", "<main><dl><dt id=full>FULL<dd>"+long+"<dt>-a<dt>--all<dd>Short.<dt>-b<dt>--both<dd>"+long+"</dl></main>",
+		"h7#full FULL\n- "+long+"\n/7\n-a\n--all\n- Short.\n-b\n--both\n- "+long)
+}
+
 func TestNavigationIsLeftOutOfPagesThatNameNoMainContent(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat("This is what the page has to say about it. ", 8)

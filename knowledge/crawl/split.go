@@ -81,6 +81,9 @@ func (s *splitter) anchor() string {
 }
 
 func (s *splitter) add(anchor, text string) {
+	if !hasLetter(text) {
+		return // a stretch of a long rule or border
+	}
 	var path []string
 	for i := range s.open {
 		s.open[i].used = true

@@ -67,7 +67,7 @@ func Resolve(base, ref string) (string, error) {
 	} else {
 		host = strings.TrimSuffix(host, ".")
 	}
-	if host == "" {
+	if host == "" || host[0] == '.' || host[0] == ':' || strings.Contains(host, "..") || strings.Contains(host, ".:") {
 		return "", fmt.Errorf("resolve %q: %w", clip(ref), errNotWeb)
 	}
 	b.WriteString(host)
