@@ -51,7 +51,6 @@ type Set struct {
 	Rows    []Row
 	Vectors [][]float32
 	grams   [][]uint16
-	mean    []float32
 }
 
 // Embed makes a Set of the rows. It says on progress how far it is, and stops
@@ -74,20 +73,25 @@ func Embed(ctx context.Context, rows []Row, embedder Embedder, progress io.Write
 			fmt.Fprintf(progress, "embedded %d of %d\n", start, len(rows))
 		}
 	}
-	s.mean = make([]float32, linear.Dim)
+	return s, nil
+}
+
+// mean is the mean embedding of the ordinary rows that are learnt from.
+func (s *Set) mean(leave string) []float32 {
+	mean := make([]float32, linear.Dim)
 	n := float32(0)
-	for i := range rows {
-		if rows[i].Trainable() && rows[i].Ordinary() {
+	for i := range s.Rows {
+		if r := &s.Rows[i]; r.Trainable() && r.Ordinary() && r.Family() != leave {
 			n++
 			for j, v := range s.Vectors[i] {
-				s.mean[j] += v
+				mean[j] += v
 			}
 		}
 	}
-	for j := range s.mean {
-		s.mean[j] /= max(n, 1)
+	for j := range mean {
+		mean[j] /= max(n, 1)
 	}
-	return s, nil
+	return mean
 }
 
 // Trained is what Train found: the weights to ship, and for each family of
@@ -185,6 +189,7 @@ func (s *Set) fit(class, leave string) linear.Class {
 		use = append(use, i)
 		sizes[group{r.Source, r.Label, r.Topic}]++
 	}
+	mean := s.mean(leave)
 	dense, sparse := make([]example, len(use)), make([]example, len(use))
 	for k, i := range use {
 		r := &s.Rows[i]
@@ -195,14 +200,14 @@ func (s *Set) fit(class, leave string) linear.Class {
 		weight := 1 / math.Sqrt(float64(sizes[group{r.Source, r.Label, r.Topic}]))
 		centred := make([]float32, linear.Dim)
 		for j, v := range s.Vectors[i] {
-			centred[j] = v - s.mean[j]
+			centred[j] = v - mean[j]
 		}
 		dense[k] = example{dense: centred, y: y, weight: weight}
 		sparse[k] = example{sparse: s.grams[i], y: y, weight: weight}
 	}
 	w, b := logistic(dense, linear.Dim, vectorC)
 	for j, v := range w { // the mean goes into the bias, so that it need not be shipped
-		b -= v * s.mean[j]
+		b -= v * mean[j]
 	}
 	c := linear.Class{Name: class, Vector: linear.Quantize(w, b)}
 	w, b = logistic(sparse, linear.Buckets, charsC)

@@ -51,16 +51,13 @@ func (r *Row) Family() string {
 
 // Trainable tells whether the row's licence lets us learn from it.
 func (r *Row) Trainable() bool {
-	l := r.Licence
-	if strings.HasPrefix(l, "CC-BY-SA") {
-		return false
+	switch l := r.Licence; l {
+	case "own", "MIT", "Apache-2.0":
+		return true
+	default:
+		version, ok := strings.CutPrefix(l, "CC-BY-") // not -SA, -NC, -ND
+		return ok && version != "" && version[0] >= '0' && version[0] <= '9' || strings.HasPrefix(l, "CDLA-")
 	}
-	for _, ok := range []string{"own", "CC-BY-", "CDLA-", "MIT", "Apache-2.0"} {
-		if strings.HasPrefix(l, ok) {
-			return true
-		}
-	}
-	return false
 }
 
 // Own gives the sentences of this project. Each language is a source.

@@ -16,7 +16,7 @@ const MaxGramBytes = 2000
 // an apostrophe.
 var special = map[rune]string{
 	'ł': "l", 'ß': "ss", 'ø': "o", 'đ': "d", 'æ': "ae", 'œ': "oe", 'ı': "i",
-	'’': "'", '‘': "'", '`': "'", '´': "'", 'ʼ': "'",
+	'’': "'", '‘': "'", '´': "'", 'ʼ': "'",
 }
 
 // Fold lowers the case and drops the accents, so that "Würde" and "wurde",
@@ -37,6 +37,9 @@ func Fold(text string) string {
 	}
 	for _, r := range text {
 		r = unicode.ToLower(r)
+		if r == '`' {
+			r = '\''
+		}
 		if r >= utf8.RuneSelf {
 			if unicode.Is(unicode.Mn, r) || unicode.Is(unicode.Cf, r) {
 				continue
