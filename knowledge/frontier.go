@@ -1,10 +1,12 @@
 package knowledge
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,14 +30,16 @@ where workspace_id = @workspace_id and id = @id for no key update`
 update sources set site = @site, misses = 0, next_at = @now, updated_at = @now where workspace_id = @workspace_id and id = @id`
 	postponeSQL = `
 update sources set misses = @misses, next_at = @next_at, updated_at = @now where workspace_id = @workspace_id and id = @id`
+	// Materialised: joined in, the limited and locked rows could be chosen anew
+	// for each page.
 	leaseSQL = `
-update pages p set state = 'leased', lease = @lease, not_before = @until, attempts = attempts + 1
-from (
+with next as materialized (
   select id from pages
   where workspace_id = @workspace_id and source_id = @id and state <> 'done' and generation = @generation and (not_before is null or not_before <= @now)
   order by depth, id limit @limit for update skip locked
-) next
-where p.workspace_id = @workspace_id and p.id = next.id
+)
+update pages p set state = 'leased', lease = @lease, not_before = @until, attempts = attempts + 1
+from next where p.workspace_id = @workspace_id and p.id = next.id
 returning p.id, p.url, p.depth, p.attempts, p.status, p.title, p.language, p.passages, p.etag, p.last_modified, p.hash`
 	keptSQL = `
 select count(*) filter (where outcome in ('indexed', 'unchanged')),
@@ -154,6 +158,8 @@ func leasePages(ctx context.Context, tx pgx.Tx, w postgres.Workspace, v *visit, 
 	if err != nil {
 		return nil, fmt.Errorf("lease pages: %w", err)
 	}
+	// Of pages with one text the one nearest to the start is indexed.
+	slices.SortFunc(tasks, func(a, b task) int { return cmp.Or(cmp.Compare(a.depth, b.depth), cmp.Compare(a.url, b.url)) })
 	return tasks, nil
 }
 

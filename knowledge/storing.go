@@ -58,7 +58,7 @@ from pages where workspace_id = @workspace_id and source_id = @id and generation
 	// What this crawl found gone, and, if it saw all links, what nothing names
 	// any more.
 	vanishedSQL = `
-select id, outcome, outcome_reason, seen = @generation from pages
+select id, outcome, outcome_reason, seen = @generation or not @saw_all from pages
 where workspace_id = @workspace_id and source_id = @id and status = 'indexed'
   and (outcome in ('skipped', 'failed') and not passing or seen < @generation and @saw_all)
 order by id limit @limit for update`
