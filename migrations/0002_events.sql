@@ -30,7 +30,7 @@ grant select, insert on events to relaydesk_workspace, relaydesk_agency;
 -- Makes the partitions of a month and the one after it. Nobody is granted
 -- anything on a partition itself.
 create function make_event_partitions(at timestamptz) returns void
-language plpgsql set search_path = pg_catalog, public as $$
+language plpgsql security definer set search_path = pg_catalog, public as $$
 declare
   first timestamptz;
   named text;
@@ -47,6 +47,7 @@ begin
   end loop;
 end $$;
 revoke execute on function make_event_partitions(timestamptz) from public;
+grant execute on function make_event_partitions(timestamptz) to relaydesk_system;
 -- What comes when no partition was made for it: nothing is refused.
 create table events_unplaced partition of events default;
 alter table events_unplaced enable row level security;

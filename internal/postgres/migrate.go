@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -215,6 +216,19 @@ func readMigrations() ([]migration, error) {
 		all = append(all, migration{e.Name(), string(text), hex.EncodeToString(sum[:])})
 	}
 	return all, nil
+}
+
+// MakePartitions makes those that the months from now on need. It runs as the
+// tables' owner, by a function that can do nothing else.
+func MakePartitions(ctx context.Context, db *DB, now time.Time) error {
+	err := db.InSystem(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "select make_event_partitions($1)", now)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("make partitions: %w", err)
+	}
+	return nil
 }
 
 // SchemaKey changes whenever a migration does; test databases are kept by it.

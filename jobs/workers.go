@@ -1,0 +1,90 @@
+package jobs
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/relaydesk/relaydesk/conversations"
+	"github.com/relaydesk/relaydesk/internal/fault"
+	"github.com/relaydesk/relaydesk/knowledge"
+	"github.com/relaydesk/relaydesk/webhooks"
+)
+
+// worker hands the jobs of one kind to the domain.
+type worker[T river.JobArgs] struct {
+	river.WorkerDefaults[T]
+	do func(context.Context, *river.Job[T]) error
+}
+
+func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error { return w.do(ctx, job) }
+
+// NextRetry waits a second, two, four, at most half a minute: what jobs do has
+// a deadline of its own.
+func (w *worker[T]) NextRetry(job *river.Job[T]) time.Time {
+	return job.AttemptedAt.Add(min(time.Second<<min(job.Attempt-1, 5), 30*time.Second))
+}
+
+func add[T river.JobArgs](to *river.Workers, do func(context.Context, *river.Job[T]) error) error {
+	return river.AddWorkerSafely(to, &worker[T]{do: do})
+}
+
+// completing completes a job in the transaction that stores what it did.
+func completing[T river.JobArgs](job *river.Job[T]) func(context.Context, pgx.Tx) error {
+	return func(ctx context.Context, tx pgx.Tx) error {
+		_, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
+		return err
+	}
+}
+
+func (r *Runner) workers() (*river.Workers, error) {
+	to := river.NewWorkers()
+	for _, err := range []error{
+		add(to, func(ctx context.Context, job *river.Job[conversations.AnswerTurn]) error {
+			return r.Assistant.Answer(ctx, job.Args, completing(job))
+		}),
+		add(to, func(ctx context.Context, job *river.Job[knowledge.CrawlSlice]) error {
+			return r.Knowledge.CrawlSlice(ctx, job.Args)
+		}),
+		add(to, func(ctx context.Context, job *river.Job[knowledge.EmbedSlice]) error {
+			return r.Knowledge.EmbedSlice(ctx, job.Args)
+		}),
+		add(to, func(ctx context.Context, job *river.Job[knowledge.Calibrate]) error {
+			return r.Assistant.Calibrate(ctx, job.Args)
+		}),
+		add(to, func(ctx context.Context, job *river.Job[webhooks.Deliver]) error {
+			return r.Webhooks.Deliver(ctx, job.Args, completing(job))
+		}),
+		add(to, func(ctx context.Context, job *river.Job[Upkeep]) error { return r.upkeep(ctx, job.Args) }),
+	} {
+		if err != nil {
+			return nil, err
+		}
+	}
+	return to, nil
+}
+
+// failures logs what jobs failed of: kind and id, never arguments or texts.
+type failures struct{ log *slog.Logger }
+
+func (f *failures) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
+	if ctx.Err() != nil {
+		return nil // stopped, not failed
+	}
+	level := slog.LevelError
+	if fault.Of(err).Kind == fault.NotFound {
+		level = slog.LevelInfo // what it was for is gone
+	}
+	f.log.Log(ctx, level, "a job failed", "kind", job.Kind, "job", job.ID, "attempt", job.Attempt, "error", err)
+	return nil
+}
+
+func (f *failures) HandlePanic(ctx context.Context, job *rivertype.JobRow, panicked any, trace string) *river.ErrorHandlerResult {
+	f.log.ErrorContext(ctx, "a job panicked", "kind", job.Kind, "job", job.ID, "attempt", job.Attempt, "panic", panicked, "trace", trace)
+	return nil
+}
