@@ -210,6 +210,7 @@ func (k *Knowledge) unreadable(ctx context.Context, tx pgx.Tx, w postgres.Worksp
 	switch robots.Cause { // those say more than that it could not be read
 	case crawl.Unreachable, crawl.Timeout, crawl.TLSFailed, crawl.BadResponse:
 		reason = robots.Cause
+	default:
 	}
 	if v.misses+1 < maxAttempts && reason != crawl.BlockedAddress && reason != crawl.BadAddress {
 		return postpone(ctx, tx, w, v.ID, v.misses+1, now.Add(backoff(v.misses+1)), now)

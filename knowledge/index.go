@@ -95,7 +95,7 @@ func (c *change) vectorOf(w postgres.Workspace, words []string) string {
 var quoted = strings.NewReplacer(`\`, `\\`, `'`, `''`)
 
 const (
-	insertPassagesSQL = `
+	addPiecesSQL = `
 with made as (
   insert into passages (agency_id, workspace_id, page_id, source_id, ordinal, heading_path, anchor, text, language, length, tsv)
   select @agency_id, @workspace_id, u.page_id, @source_id, u.ordinal,
@@ -111,7 +111,7 @@ select @agency_id, @workspace_id, id, @source_id from made`
 	lockPassagesSQL = `select id from passages where workspace_id = @workspace_id and page_id = any (@pages) order by id for update`
 	// The words are read out of the index itself, so that what is counted down
 	// is what was counted up, also by an older version of rank.Words.
-	deletePassagesSQL = `
+	dropPiecesSQL = `
 with u as (delete from passages_unembedded where workspace_id = @workspace_id and id = any (@ids)),
 v as (delete from passage_vectors where workspace_id = @workspace_id and id = any (@ids)),
 gone as (delete from passages where workspace_id = @workspace_id and id = any (@ids) returning length, tsv),
@@ -154,7 +154,7 @@ func addPassages(ctx context.Context, tx pgx.Tx, w postgres.Workspace, source id
 		pages[i], ordinals[i], paths[i], anchors[i], texts[i], languages[i] = p.page, p.ordinal, string(path), p.anchor, p.text, p.language
 		lengths[i], vectors[i] = len(words), c.vectorOf(w, words)
 	}
-	_, err := tx.Exec(ctx, insertPassagesSQL, pgx.StrictNamedArgs{
+	_, err := tx.Exec(ctx, addPiecesSQL, pgx.StrictNamedArgs{
 		"agency_id": w.AgencyID, "workspace_id": w.ID, "source_id": source, "pages": pages, "ordinals": ordinals, "paths": paths,
 		"anchors": anchors, "texts": texts, "languages": languages, "lengths": lengths, "tsvs": vectors,
 	})
@@ -185,7 +185,7 @@ func dropNumbered(ctx context.Context, tx pgx.Tx, w postgres.Workspace, numbers 
 	if len(numbers) == 0 {
 		return nil
 	}
-	rows, err := tx.Query(ctx, deletePassagesSQL, pgx.StrictNamedArgs{
+	rows, err := tx.Query(ctx, dropPiecesSQL, pgx.StrictNamedArgs{
 		"workspace_id": w.ID, "ids": numbers, "prefix": len(strconv.FormatInt(w.ID, 10)) + 2,
 	})
 	if err != nil {

@@ -120,6 +120,7 @@ func (r *result) refused(f crawl.Fetched) {
 	switch f.Reason {
 	case crawl.RobotsDisallowed, crawl.OffSite, crawl.LoginRequired, crawl.TooLarge, crawl.UnsupportedType, crawl.Empty:
 		r.outcome = outSkipped
+	default:
 	}
 	r.passing = passing(f.Reason, f.Status)
 	if r.passing && r.attempts < maxAttempts {
@@ -133,6 +134,7 @@ func passing(reason crawl.Reason, status int) bool {
 	switch reason {
 	case crawl.RobotsUnavailable, crawl.BlockedAddress, crawl.Unreachable, crawl.TLSFailed, crawl.Timeout, crawl.BadResponse, crawl.RateLimited:
 		return true
+	default:
+		return status >= 500
 	}
-	return status >= 500
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -346,7 +347,7 @@ func TestASearchNeverLeavesItsWorkspace(t *testing.T) {
 	ours.text("Ours", "Common words of ours. The garage closes at midnight.")
 	ours.drain()
 	theirs.drain()
-	for _, question := range []string{"canary sings nineteen midnight", "common words", "' | '" + fmt.Sprint(theirs.w.ID) + ":canari", "midnight"} {
+	for _, question := range []string{"canary sings nineteen midnight", "common words", "' | '" + strconv.FormatInt(theirs.w.ID, 10) + ":canari", "midnight"} {
 		f, err := ours.Search(t.Context(), ours.w, knowledge.Query{Text: question, Limit: 100})
 		text, _ := json.Marshal(f.Hits)
 		if err != nil && !strings.Contains(err.Error(), "NaN") || strings.Contains(string(text), "nineteen") || len(f.Hits) > 1 {

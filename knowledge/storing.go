@@ -202,7 +202,7 @@ func storePages(ctx context.Context, tx pgx.Tx, w postgres.Workspace, results []
 	for i, r := range results {
 		pageIDs[i], attempts[i] = r.id, r.attempts
 		// As it was.
-		statuses[i], titles[i], languages[i], passages[i], hashes[i] = r.task.status, r.task.title, r.task.language, r.task.passages, r.task.hash
+		statuses[i], titles[i], languages[i], passages[i], hashes[i] = r.status, r.task.title, r.task.language, r.passages, r.task.hash
 		etags[i], lastModifieds[i] = r.task.validators.ETag, r.task.validators.LastModified
 		if r.postponed {
 			states[i] = "queued"
@@ -225,7 +225,7 @@ func storePages(ctx context.Context, tx pgx.Tx, w postgres.Workspace, results []
 			}
 		case outSkipped, outFailed:
 			reasons[i] = string(r.reason)
-			if r.task.status != Indexed {
+			if r.status != Indexed {
 				statuses[i] = string(r.outcome)
 				if r.title != "" {
 					titles[i] = r.title
