@@ -34,7 +34,8 @@ const rounding = 5 * time.Minute
 // Compose makes the promise of a handoff at now, in the language of a BCP 47
 // tag. Times are told by the clock of the visitor's zone (an IANA name); where
 // that is unknown they are told by the team's and say so. working is how much
-// working time the team takes to reply; without it hours are named, no moment.
+// working time the team takes to reply; without it no moment is promised, but
+// the text says when the team is there.
 func Compose(lang string, week hours.Week, zone string, now time.Time, working time.Duration) Promise {
 	t := textsOf(lang)
 	if !week.Known() {
@@ -54,6 +55,8 @@ func Compose(lang string, week hours.Week, zone string, now time.Time, working t
 		p.Text = t.soon
 		if p.ReplyBy != nil {
 			p.Text = fill(t.by, by, "")
+		} else if closing, ok := week.Closes(now); ok {
+			p.Text = fill(t.here, w.until(closing), "") + " " + t.soon
 		}
 		return p
 	}
@@ -96,6 +99,8 @@ func Handoff(lang, reason string, p Promise) string {
 func StillWaiting(lang string, p Promise, week hours.Week, zone string, now time.Time) string {
 	t := textsOf(lang)
 	switch {
+	case p.ReplyBy == nil && p.Basis == BasisSupportHours:
+		return t.seen + " " + Compose(lang, week, zone, now, 0).Text
 	case p.ReplyBy == nil:
 		return t.seen + " " + t.soon
 	case p.ReplyBy.Before(now):

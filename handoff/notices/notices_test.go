@@ -51,8 +51,8 @@ func TestATimeIsNamedOnlyFromSupportHours(t *testing.T) {
 				}
 			}
 		}
-		// Known hours, but nobody knows how long a reply takes.
-		if p := notices.Compose(lang, office(t), "", now, 0); p.ReplyBy != nil || digit.MatchString(p.Text) {
+		// Known hours, but nobody knows how long a reply takes: no moment is promised.
+		if p := notices.Compose(lang, office(t), "", now, 0); p.ReplyBy != nil || p.Basis != notices.BasisSupportHours {
 			t.Errorf("%s: %+v", lang, p)
 		}
 	}
@@ -72,7 +72,9 @@ func TestThePromiseIsInTheVisitorsZoneAndLanguage(t *testing.T) {
 		{"en", "nonsense", open, time.Hour, "2026-11-25T15:35:00+01:00", "A person from the team will reply here by 15:35 today (CET)."},
 		{"de", "Asia/Tokyo", open, 2 * time.Hour, "2026-11-25T16:35:00+01:00", "Jemand aus dem Team antwortet hier morgen bis 0:35 Uhr."},
 		{"es", "America/Bogota", "2026-11-25T11:00:00+01:00", 7 * time.Hour, "2026-11-26T10:00:00+01:00", "Una persona del equipo responderá aquí mañana antes de las 4:00."},
-		{"it", "America/New_York", "2026-11-26T16:00:00+01:00", 0, "", "Una persona del team risponderà qui appena possibile."},
+		{"it", "America/New_York", "2026-11-26T16:00:00+01:00", 0, "", "Il team è qui oggi fino alle 11:00. Una persona del team risponderà qui appena possibile."},
+		{"en", "", open, 0, "", "The team is here until 17:00 today (CET). A person from the team will reply here as soon as they can."},
+		{"de", "Europe/Berlin", open, 0, "", "Das Team ist heute bis 17:00 Uhr da. Jemand aus dem Team antwortet hier so bald wie möglich."},
 		{"fr", "Europe/Paris", closed, 4 * time.Hour, "2026-11-30T13:00:00+01:00", "L'équipe est absente pour le moment. Elle est joignable aux horaires suivants : lun.–ven. 9h00–17h00 (CET). Elle sera de retour lundi à 9h00. Une personne de l'équipe répondra ici lundi avant 13h00."},
 		{"en", "America/New_York", closed, 4 * time.Hour, "2026-11-30T13:00:00+01:00", "The team is away right now. Support hours are Mon–Fri 9:00–17:00 (CET); they start again on Monday at 3:00 (EST). A person from the team will reply here by 7:00 on Monday (EST)."},
 		{"pl", "Europe/Warsaw", closed, 0, "", "W tej chwili nikogo z zespołu nie ma. Godziny pracy: pon.–pt. 9:00–17:00 (CET); zespół wraca w poniedziałek o 9:00. Potem ktoś z zespołu odpowie tutaj."},
@@ -125,6 +127,10 @@ func TestAStandingPromiseIsRepeatedAndABrokenOneOwnedUpTo(t *testing.T) {
 		t.Error(got)
 	}
 	if got := notices.StillWaiting("en", p, w, "Europe/Berlin", now.Add(20*time.Hour)); !strings.HasSuffix(got, "by 16:35 today.") {
+		t.Error(got)
+	}
+	none := notices.Compose("en", w, "Europe/Berlin", now, 0)
+	if got := notices.StillWaiting("en", none, w, "Europe/Berlin", now.Add(5*time.Hour)); got != "The team will see this message too. The team is away right now. Support hours are Mon–Fri 9:00–17:00 (CET); they start again tomorrow at 9:00. A person will reply here after that." {
 		t.Error(got)
 	}
 	for _, lang := range languages {

@@ -7,6 +7,7 @@ import "github.com/relaydesk/relaydesk/handoff/hours"
 type texts struct {
 	by         string // a person replies by {when}
 	soon       string // a person replies, no time known
+	here       string // open, until {when}
 	away       string // closed: {hours}, opens again {when}
 	afterwards string // after away, where no moment can be promised
 
@@ -24,6 +25,7 @@ var written = map[string]*texts{
 	"en": {
 		by:         "A person from the team will reply here {when}.",
 		soon:       "A person from the team will reply here as soon as they can.",
+		here:       "The team is here {when}.",
 		away:       "The team is away right now. Support hours are {hours}; they start again {when}.",
 		afterwards: "A person will reply here after that.",
 		handoff: map[string]string{
@@ -47,6 +49,7 @@ var written = map[string]*texts{
 	"de": {
 		by:         "Jemand aus dem Team antwortet hier {when}.",
 		soon:       "Jemand aus dem Team antwortet hier so bald wie möglich.",
+		here:       "Das Team ist {when} da.",
 		away:       "Gerade ist niemand vom Team da. Die Servicezeiten sind {hours}; weiter geht es {when}.",
 		afterwards: "Danach antwortet hier jemand aus dem Team.",
 		handoff: map[string]string{
@@ -70,6 +73,7 @@ var written = map[string]*texts{
 	"fr": {
 		by:         "Une personne de l'équipe répondra ici {when}.",
 		soon:       "Une personne de l'équipe répondra ici dès que possible.",
+		here:       "L'équipe est là {when}.",
 		away:       "L'équipe est absente pour le moment. Elle est joignable aux horaires suivants : {hours}. Elle sera de retour {when}.",
 		afterwards: "Une personne répondra ici à partir de ce moment-là.",
 		handoff: map[string]string{
@@ -93,6 +97,7 @@ var written = map[string]*texts{
 	"es": {
 		by:         "Una persona del equipo responderá aquí {when}.",
 		soon:       "Una persona del equipo responderá aquí lo antes posible.",
+		here:       "El equipo está disponible {when}.",
 		away:       "El equipo no está en este momento. El horario de atención es {hours}; vuelve {when}.",
 		afterwards: "Después, una persona responderá aquí.",
 		handoff: map[string]string{
@@ -116,6 +121,7 @@ var written = map[string]*texts{
 	"it": {
 		by:         "Una persona del team risponderà qui {when}.",
 		soon:       "Una persona del team risponderà qui appena possibile.",
+		here:       "Il team è qui {when}.",
 		away:       "In questo momento il team non c'è. Gli orari dell'assistenza sono {hours}; si riprende {when}.",
 		afterwards: "Dopo, una persona risponderà qui.",
 		handoff: map[string]string{
@@ -139,6 +145,7 @@ var written = map[string]*texts{
 	"pt": {
 		by:         "Uma pessoa da equipe responderá aqui {when}.",
 		soon:       "Uma pessoa da equipe responderá aqui assim que possível.",
+		here:       "A equipe está disponível {when}.",
 		away:       "A equipe não está disponível neste momento. O horário de atendimento é {hours}; o atendimento recomeça {when}.",
 		afterwards: "Depois disso, uma pessoa responderá aqui.",
 		handoff: map[string]string{
@@ -162,6 +169,7 @@ var written = map[string]*texts{
 	"nl": {
 		by:         "Iemand van het team antwoordt hier {when}.",
 		soon:       "Iemand van het team antwoordt hier zo snel mogelijk.",
+		here:       "Het team is er {when}.",
 		away:       "Het team is er nu even niet. De servicetijden zijn {hours}; {when} zijn we er weer.",
 		afterwards: "Daarna antwoordt iemand van het team hier.",
 		handoff: map[string]string{
@@ -185,6 +193,7 @@ var written = map[string]*texts{
 	"pl": {
 		by:         "Ktoś z zespołu odpowie tutaj {when}.",
 		soon:       "Ktoś z zespołu odpowie tutaj najszybciej, jak to możliwe.",
+		here:       "Zespół jest dostępny {when}.",
 		away:       "W tej chwili nikogo z zespołu nie ma. Godziny pracy: {hours}; zespół wraca {when}.",
 		afterwards: "Potem ktoś z zespołu odpowie tutaj.",
 		handoff: map[string]string{
