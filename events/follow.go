@@ -20,6 +20,10 @@ import (
 // dropped, so a reader who went on from there would miss it.
 var ErrGone = errors.New("position is no longer kept")
 
+// ErrStopping ends those who follow on a node that stops: they go on elsewhere,
+// from where they are.
+var ErrStopping = errors.New("this node stops")
+
 const (
 	channel = "relaydesk_events"
 	// debounce gathers the news for other nodes: a NOTIFY for each event would
@@ -37,14 +41,20 @@ type Hub struct {
 	followers map[int64]map[chan struct{}]struct{} // by agency
 	news      map[int64]struct{}                   // agencies to tell other nodes of
 	tell      chan struct{}
+	stop      sync.Once
+	stopping  chan struct{}
 }
 
 // NewHub makes a Hub. Run makes it work.
 func NewHub(db *postgres.DB, log *slog.Logger) *Hub {
 	return &Hub{
-		db: db, log: log, followers: map[int64]map[chan struct{}]struct{}{}, news: map[int64]struct{}{}, tell: make(chan struct{}, 1),
+		db: db, log: log, followers: map[int64]map[chan struct{}]struct{}{}, news: map[int64]struct{}{},
+		tell: make(chan struct{}, 1), stopping: make(chan struct{}),
 	}
 }
+
+// Stop ends all who follow, with ErrStopping.
+func (h *Hub) Stop() { h.stop.Do(func() { close(h.stopping) }) }
 
 // Numbered is what a Relay is given to call after each batch.
 func (h *Hub) Numbered(batch []Numbered) {
@@ -264,6 +274,8 @@ func (h *Hub) Follow(ctx context.Context, f Filter, after int64, heartbeat time.
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-h.stopping:
+			return ErrStopping
 		case <-woken:
 		case <-quiet.C:
 			if err := emit(Page{To: after}); err != nil {

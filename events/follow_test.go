@@ -114,6 +114,22 @@ func TestAHeartbeatCarriesThePositionThatAQuietFollowerMayResumeFrom(t *testing.
 	}
 }
 
+func TestANodeThatStopsEndsThoseWhoFollow(t *testing.T) {
+	t.Parallel()
+	_, url, _ := postgrestest.Alone(t)
+	n := startNode(t, url)
+	w := postgrestest.TenantIn(t, n.db)
+	ended := make(chan error)
+	go func() {
+		ended <- n.hub.Follow(t.Context(), events.Filter{AgencyID: w.AgencyID}, 0, time.Hour, func(events.Page) error { return nil })
+	}()
+	n.hub.Stop()
+	n.hub.Stop()
+	if err := <-ended; !errors.Is(err, events.ErrStopping) {
+		t.Error(err)
+	}
+}
+
 func TestAPositionThatIsNoLongerKeptIsGone(t *testing.T) {
 	t.Parallel()
 	_, url, owner := postgrestest.Alone(t)
