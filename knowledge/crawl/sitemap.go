@@ -19,7 +19,7 @@ const (
 	maxMapURLs    = 50_000
 	maxMapDepth   = 3
 	maxMapBody    = 10 << 20 // as sent
-	maxMapContent = 50 << 20 // unpacked, sitemaps.org's own limit
+	maxMapContent = 20 << 20 // unpacked; enough for as many addresses as are taken
 )
 
 // Sitemaps is what the sitemaps of a site list.

@@ -393,33 +393,32 @@ func glob(pattern, path string) bool {
 	if head, ok := strings.CutSuffix(pattern, "/**"); ok && !strings.Contains(head, "*") && path == head {
 		return true
 	}
-	states := map[int]bool{}
-	// add follows the stars that may stand for nothing.
-	var add func(set map[int]bool, at int)
-	add = func(set map[int]bool, at int) {
-		if set[at] {
-			return
-		}
-		set[at] = true
-		if at < len(pattern) && pattern[at] == '*' {
-			add(set, afterStars(pattern, at))
+	// states[n] is true when the first n bytes of the pattern stand for what was
+	// read of the path; a star stands for nothing, too.
+	states, next := make([]bool, len(pattern)+1), make([]bool, len(pattern)+1)
+	reach := func(set []bool, at int) {
+		for set[at] = true; at < len(pattern) && pattern[at] == '*'; set[at] = true {
+			at = afterStars(pattern, at)
 		}
 	}
-	add(states, 0)
+	reach(states, 0)
 	for i := range len(path) {
-		next := make(map[int]bool, len(states))
-		for at := range states {
-			if at >= len(pattern) {
-				continue
-			}
+		alive := false
+		clear(next)
+		for at := range len(pattern) {
 			switch {
-			case pattern[at] == '*' && (afterStars(pattern, at) > at+1 || path[i] != '/'):
-				add(next, at)
-			case pattern[at] == path[i] && pattern[at] != '*':
-				add(next, at+1)
+			case !states[at]:
+			case pattern[at] == '*':
+				if afterStars(pattern, at) > at+1 || path[i] != '/' {
+					reach(next, at)
+					alive = true
+				}
+			case pattern[at] == path[i]:
+				reach(next, at+1)
+				alive = true
 			}
 		}
-		if states = next; len(states) == 0 {
+		if states, next = next, states; !alive {
 			return false
 		}
 	}
