@@ -31,7 +31,7 @@ type Work struct {
 	Turn         Turn
 	Lease        int64     // to be shown when something is stored
 	Messages     []Message // the turn's, oldest first
-	History      []Message // what was said publicly before, oldest first, the newest 40
+	History      []Message // what else was said publicly, oldest first, the newest 40
 	Offer        *Offer    // that of a person, which the answer before ended with; nil: none
 }
 
@@ -68,7 +68,7 @@ where t.workspace_id = @workspace_id and t.id = @id`
 	turnMessagesSQL = selectMessages + `join turns t on t.workspace_id = m.workspace_id and t.conversation_id = m.conversation_id
 where t.workspace_id = @workspace_id and t.id = @id and m.turn_id = t.id and m.author = 'visitor' order by m.seq`
 	turnHistorySQL = `select * from (` + selectMessages + `join turns t on t.workspace_id = m.workspace_id and t.conversation_id = m.conversation_id
-where t.workspace_id = @workspace_id and t.id = @id and m.turn_id is distinct from t.id and m.visibility = 'public' and m.seq < t.last_seq
+where t.workspace_id = @workspace_id and t.id = @id and m.turn_id is distinct from t.id and m.visibility = 'public'
 order by m.seq desc limit @limit) h order by seq`
 )
 

@@ -252,3 +252,7 @@ union all select 'an escalation has no packet' from escalations e where workspac
 union all select 'messages without an event' from c where (select count(*) from events where workspace_id = @w and conversation_id = @id and type = 'message.created') <> last_seq
 union all select 'escalations opened without an event' where (select count(*) from events where workspace_id = @w and conversation_id = @id and type = 'escalation.opened')
   <> (select count(*) from escalations where workspace_id = @w and conversation_id = @id)`
+
+func tenantsOf(b *bench) *tenants.Tenants {
+	return tenants.New(b.db, b.clock, slog.New(slog.DiscardHandler), tenants.Options{})
+}

@@ -178,6 +178,17 @@ func (t *thread) call(ctx context.Context, s Settlement, out *Settled) error {
 // late is for a turn that is not pending any more: a person answered, or nobody
 // needs to. What the visitor's words call for is done all the same.
 func (t *thread) late(ctx context.Context, s Settlement, out *Settled) error {
+	var id ids.ID
+	var status string
+	var lease int64
+	err := t.tx.QueryRow(ctx, turnSQL, pgx.StrictNamedArgs{"workspace_id": t.w.ID, "id": s.TurnID}).Scan(&id, &status, &lease)
+	if err != nil {
+		return err
+	}
+	if lease != s.Lease {
+		out.Outcome = Fenced
+		return nil
+	}
 	out.Outcome = Handled
 	if asked := ofWords(s.calling()); len(asked) > 0 {
 		if err := t.load(ctx); err != nil {
@@ -190,7 +201,7 @@ func (t *thread) late(ctx context.Context, s Settlement, out *Settled) error {
 		out.Outcome, out.Escalation = Escalated, t.open
 		return t.save(ctx)
 	}
-	if s.Answer == nil {
+	if s.Answer == nil || status == conversations.Answered { // it was said already
 		return nil
 	}
 	kept := t.Suggest(conversations.Suggestion{TurnID: s.TurnID, Text: s.Answer.Text, Citations: s.Answer.Citations, Confidence: s.Answer.Confidence})
