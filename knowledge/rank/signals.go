@@ -77,7 +77,7 @@ func (s *Signals) vectors(cosines []float64) {
 	s.CosineGap = cosines[0] - mean
 	s.Background = deviation
 	// Few passages may lie so close together that their deviation says nothing.
-	s.CosineZ = s.CosineGap / math.Max(deviation, .005)
+	s.CosineZ = s.CosineGap / math.Max(deviation, .002)
 }
 
 func (q *Question) textSignals(s *Signals, hits []Hit, nearest int) {

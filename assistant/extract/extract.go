@@ -1,0 +1,187 @@
+// Package extract answers a question with sentences of the content, word for
+// word: what the assistant says when no model provider is set up, and what it
+// falls back to.
+//
+// A passage is read as units (units.go): a sentence, a row of a table, or a list
+// with the line that leads it in, because "- Friday" says nothing by itself.
+// Units are ranked like passages: by how much of the question's idf they have,
+// and by the cosine of the best few, which the caller may have embedded. What a
+// unit's heading says already counts for it, so that under a heading that is the
+// question the passage's beginning is the answer; a question in the text hands
+// its words on to what follows it.
+//
+// Quotes are parts of the passage's text, unchanged and in its order, so that
+// they can be shown as citations and be found on the page again.
+package extract
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/relaydesk/relaydesk/knowledge/rank"
+)
+
+// Options bound an answer. The zero value takes the defaults.
+type Options struct {
+	Passages int // how many of the best hits are read; 3
+	Quotes   int // how many units are quoted at most; 3
+	Embedded int // how many units are embedded at most; 6
+	Letters  int // how long the answer gets, roughly; 700 bytes
+}
+
+func (o Options) withDefaults() Options {
+	o.Passages = cmp.Or(o.Passages, 3)
+	o.Quotes = cmp.Or(o.Quotes, 3)
+	o.Embedded = cmp.Or(o.Embedded, 6)
+	o.Letters = cmp.Or(o.Letters, 700)
+	return o
+}
+
+// Embed gives the vectors of sentences as passages. It may give none.
+type Embed func(sentences []string) ([][]float32, error)
+
+// A Quote is a part of a hit's text, unchanged.
+type Quote struct {
+	Hit   int     // in the hits given to Answer
+	Start int     // where in the hit's text it begins, in bytes
+	Text  string  //
+	Score float64 // comparable within one answer only
+}
+
+// An Answered question.
+type Answered struct {
+	Text   string  // the quotes, joined to be read; empty if nothing fits
+	Quotes []Quote // in the order of Text; the best hit's first
+}
+
+// Answer quotes what answers the question best. The vector is the question's;
+// without it, or with an embed that is nil or fails, words decide alone. An
+// error of embed is not the answer's: it is returned beside the answer.
+func Answer(q *rank.Question, vector []float32, hits []rank.Hit, embed Embed, options Options) (Answered, error) {
+	o := options.withDefaults()
+	var units []unit
+	for i := range hits[:min(o.Passages, len(hits))] {
+		units = append(units, read(q, hits, i)...)
+	}
+	if len(units) == 0 {
+		return Answered{}, nil
+	}
+	byScore(units)
+	err := likeness(units[:min(o.Embedded, len(units))], vector, embed)
+	byScore(units)
+	quotes := choose(units, o)
+	return Answered{Text: join(quotes, hits), Quotes: quotes}, err
+}
+
+func byScore(units []unit) {
+	slices.SortStableFunc(units, func(a, b unit) int { return cmp.Compare(b.score, a.score) })
+}
+
+// How much counts beside the share of idf that a unit has.
+const (
+	cosineGain = 4  // a cosine: those of sentences differ by hundredths
+	headGain   = .2 // what the headings have, for the first three units below
+	bestHit    = .6 // the passage's distance behind the best one
+	follow     = .5 // what a question in the text has, for the unit after it
+)
+
+// likeness adds the cosines of the units. Those that were not embedded stay
+// behind those that were.
+func likeness(units []unit, vector []float32, embed Embed) error {
+	if embed == nil || len(vector) == 0 || len(units) == 0 {
+		return nil
+	}
+	texts := make([]string, len(units))
+	for i := range units {
+		texts[i] = clip(units[i].text, maxEmbedded)
+	}
+	vectors, err := embed(texts)
+	if err != nil || len(vectors) != len(units) {
+		return err
+	}
+	for i := range units {
+		units[i].score += cosineGain * dot(vector, vectors[i])
+	}
+	return nil
+}
+
+// maxEmbedded bounds what is embedded of a unit, in bytes: about 60 tokens.
+const maxEmbedded = 240
+
+// choose takes the best unit and what comes near it, preferably of the same
+// passage.
+func choose(units []unit, o Options) []Quote {
+	best := units[0]
+	chosen := []unit{best}
+	size := len(best.text)
+	for _, u := range units[1:] {
+		if len(chosen) == o.Quotes {
+			break
+		}
+		margin := .25
+		if u.hit == best.hit {
+			margin = .45
+		}
+		if u.score < best.score-margin || size+len(u.text) > o.Letters || repeats(chosen, u) {
+			continue
+		}
+		chosen = append(chosen, u)
+		size += len(u.text)
+	}
+	slices.SortStableFunc(chosen, func(a, b unit) int {
+		return cmp.Or(cmp.Compare(rankOf(a, best), rankOf(b, best)), cmp.Compare(a.start, b.start))
+	})
+	quotes := make([]Quote, len(chosen))
+	for i, u := range chosen {
+		quotes[i] = Quote{u.hit, u.start, u.text, u.score}
+	}
+	return quotes
+}
+
+// rankOf puts the best unit's passage first.
+func rankOf(u, best unit) int {
+	if u.hit == best.hit {
+		return -1
+	}
+	return u.hit
+}
+
+// repeats tells a unit that says what was said: pages share sentences.
+func repeats(chosen []unit, u unit) bool {
+	return slices.ContainsFunc(chosen, func(c unit) bool {
+		return strings.Contains(c.text, u.text) || strings.Contains(u.text, c.text)
+	})
+}
+
+// join puts neighbours together as they stand on the page, and others apart.
+func join(quotes []Quote, hits []rank.Hit) string {
+	var b strings.Builder
+	for i, q := range quotes {
+		if i > 0 {
+			p := quotes[i-1]
+			between := "\n\n"
+			if p.Hit == q.Hit {
+				between = "\n"
+				if gap := hits[q.Hit].Text[p.Start+len(p.Text) : q.Start]; strings.TrimSpace(gap) == "" {
+					between = gap
+				}
+			}
+			b.WriteString(between)
+		}
+		b.WriteString(q.Text)
+	}
+	return b.String()
+}
+
+func dot(a, b []float32) float64 {
+	sum := float32(0)
+	for i := range min(len(a), len(b)) {
+		sum += a[i] * b[i]
+	}
+	if math.IsNaN(float64(sum)) {
+		return 0
+	}
+	return float64(sum)
+}
