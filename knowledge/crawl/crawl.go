@@ -14,6 +14,7 @@
 package crawl
 
 import (
+	"net/http"
 	"strconv"
 	"strings"
 )
@@ -93,6 +94,16 @@ func (r Reason) Text() string {
 		return "The server answered with the status " + status + "."
 	}
 	return string(r)
+}
+
+// Temporary tells whether the page may be there again later: until then what is
+// known of it stays. Any other reason means that the page is gone or not for us.
+func (r Reason) Temporary() bool {
+	switch r {
+	case RobotsUnavailable, Unreachable, TLSFailed, Timeout, BadResponse, RateLimited, httpReason(http.StatusRequestTimeout), httpReason(http.StatusTooEarly):
+		return true
+	}
+	return strings.HasPrefix(string(r), "http_5")
 }
 
 func httpReason(status int) Reason { return Reason("http_" + strconv.Itoa(status)) }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -19,7 +20,11 @@ import (
 
 func newFetcher(t *testing.T, policy outbound.Policy, options Options) *Fetcher {
 	t.Helper()
-	client := outbound.NewClient(policy, 5*time.Second)
+	// Long enough for a slow machine: what ends by its time here names a time.
+	if options.Timeout == 0 {
+		options.Timeout = time.Minute
+	}
+	client := outbound.NewClient(policy, time.Minute)
 	t.Cleanup(client.CloseIdleConnections)
 	return NewFetcher(client, options)
 }
@@ -88,6 +93,9 @@ func TestEveryFailureIsAReason(t *testing.T) {
 		if status == 503 && got.RetryAfter != 2*time.Minute {
 			t.Errorf("503 asks to wait %v", got.RetryAfter)
 		}
+		if want := status == 429 || status >= 500; got.Reason.Temporary() != want {
+			t.Errorf("%s is temporary: %v", got.Reason, !want)
+		}
 		if got.Reason.Text() == string(got.Reason) {
 			t.Errorf("%s has no sentence", got.Reason)
 		}
@@ -155,7 +163,9 @@ func TestAServerThatSpeaksNoHTTPIsABadResponse(t *testing.T) {
 
 func TestAnUntrustedCertificateIsATLSFailure(t *testing.T) {
 	t.Parallel()
-	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
 	t.Cleanup(secure.Close)
 	if got := fetch(t, secure.URL+"/"); got.Reason != TLSFailed {
 		t.Errorf("got %q", got.Reason)

@@ -85,7 +85,7 @@ func TestPatternsIncludeAndExclude(t *testing.T) {
 	}
 	start := time.Now()
 	Allowed("https://example.com/"+strings.Repeat("a", 1900), []string{strings.Repeat("*a", 500) + "b"}, nil)
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("a hostile pattern took %v", took)
 	}
 }
