@@ -20,8 +20,8 @@ type KeyKind string
 
 // The kinds of keys. A publishable key may stand in a web page.
 const (
-	SecretLive      KeyKind = "rd_sk_live_" //nolint:gosec // a prefix
-	SecretTest      KeyKind = "rd_sk_test_" //nolint:gosec // a prefix
+	SecretLive      KeyKind = "rd_sk_live_"
+	SecretTest      KeyKind = "rd_sk_test_"
 	PublishableLive KeyKind = "rd_pk_live_"
 	PublishableTest KeyKind = "rd_pk_test_"
 )
