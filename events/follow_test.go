@@ -155,7 +155,7 @@ func TestAPositionThatIsNoLongerKeptIsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(t.Context()) //nolint:errcheck // nothing depends on it
+	defer conn.Close(t.Context())
 	if _, err := conn.Exec(t.Context(), "delete from event_log where position <= 2"); err != nil {
 		t.Fatal(err)
 	}

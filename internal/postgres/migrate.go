@@ -159,7 +159,7 @@ func CheckSchema(ctx context.Context, url string) error {
 	if err != nil {
 		return fmt.Errorf("check the schema: connect: %w", err)
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing depends on it
+	defer conn.Close(context.WithoutCancel(ctx))
 	known, err := readMigrations()
 	if err != nil {
 		return err

@@ -365,7 +365,7 @@ func TestTheServersLoginTellsWhetherTheSchemaIsItsOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // nothing depends on it
+	defer conn.Close(context.WithoutCancel(t.Context()))
 	for _, c := range []struct{ change, says string }{
 		{"delete from migrations where version > 1", "relaydesk migrate"},
 		{"insert into migrations (version, name, sha256) select g, 'x', 'x' from generate_series(2, 99) g", "newer version"},

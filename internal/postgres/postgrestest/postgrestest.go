@@ -64,7 +64,7 @@ func Alone(tb testing.TB) (db *postgres.DB, server, owner string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer admin.Close(ctx) //nolint:errcheck // nothing depends on it
+	defer admin.Close(ctx)
 	template, err := makeTemplate(ctx, admin, made.owner)
 	if err != nil {
 		tb.Fatal(err)
