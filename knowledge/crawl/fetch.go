@@ -90,7 +90,7 @@ func (f *Fetcher) Fetch(ctx context.Context, r Request) (Fetched, error) {
 	if site.Origin == "" {
 		var err error
 		if site, err = SiteOf(r.URL); err != nil {
-			return Fetched{URL: r.URL, Reason: BadAddress}, nil //nolint:nilerr // a Reason, as all failures
+			return Fetched{URL: r.URL, Reason: BadAddress}, nil
 		}
 	}
 	limited, cancel := context.WithTimeout(ctx, f.options.Timeout)

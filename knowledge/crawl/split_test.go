@@ -14,8 +14,11 @@ func TestPassagesKeepToTheirHeadings(t *testing.T) {
 		{Text: "Intro."},
 		{Kind: Heading, Level: 2, Text: "Install", Anchor: "install"},
 		{Kind: Heading, Level: 3, Text: "Linux"},
-		{Text: "Use apt:", Lead: true}, {Kind: Code, Text: "apt install x"},
-		{Kind: Heading, Level: 7, Text: "Why?", Anchor: "why"}, {Text: "Because."}, {Kind: Close, Level: 7},
+		{Text: "Use apt:", Lead: true},
+		{Kind: Code, Text: "apt install x"},
+		{Kind: Heading, Level: 7, Text: "Why?", Anchor: "why"},
+		{Text: "Because."},
+		{Kind: Close, Level: 7},
 		{Text: "More."},
 		{Kind: Heading, Level: 2, Text: "There is nothing under this heading"},
 	})
