@@ -35,6 +35,7 @@ type bench struct {
 	h     *handoff.Handoff
 	box   *secrets.Box
 	key   ids.ID
+	queue *queue.Queue
 }
 
 func setup(t *testing.T) *bench {
@@ -48,11 +49,18 @@ func setup(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	clock := clocktest.At(time.Now().Truncate(time.Second))
-	b := &bench{T: t, db: postgrestest.New(t), w: postgrestest.Tenant(t), clock: clock, box: box, key: ids.New(time.Now())}
-	b.conv = conversations.New(b.db, clock, q)
-	b.h = handoff.New(b.db, b.conv)
+	b := &bench{T: t, db: postgrestest.New(t), w: postgrestest.Tenant(t), clock: clock, box: box, key: ids.New(time.Now()), queue: q}
+	b.again()
 	return b
 }
+
+// again makes the services anew, of what the bench holds now.
+func (b *bench) again() {
+	b.conv = conversations.New(b.db, b.clock, b.queue)
+	b.h = handoff.New(b.db, b.conv)
+}
+
+func tenantsScope(b *bench) tenants.Scope { return tenants.Of(b.w) }
 
 // member makes a member of the agency.
 func (b *bench) member(name string) ids.ID {

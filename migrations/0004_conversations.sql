@@ -226,9 +226,9 @@ begin
   c.last_public_seq := c.last_seq;
 
   if c.owner = 'member' then
+    c.active_at := at;
     if c.waiting_since is null then
       c.waiting_since := at;
-      c.active_at := at;
       if c.escalation_id is not null then
         -- The standing promise begins to count: handoff looks soon when it breaks.
         insert into timers as t (agency_id, workspace_id, kind, object_id, due_at) values (agency, ws, 2, c.escalation_id, at + interval '1 minute')
