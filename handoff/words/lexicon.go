@@ -46,10 +46,10 @@ var lexicon = []struct {
 	{someone, `person persons someone somebody anyone anybody people colleague team boss jemand* person personen team chef quelqu personne equipe alguien persona personas equipo qualcuno persona persone collega
 		alguem pessoa pessoas equipe iemand persoon personen mensen ktos kims kogos osoba osobe osoby zywym zywa support soporte assistenza suporte apoio helpdesk klantenservice obsluga obslugi obslugą infolinia service servizio atencion atendimento`},
 	{genuine, `real live actual living echt echte echten echter echtes richtigen vrai vraie reel reelle verdad vero vera reale verdade prawdziw* zyw* menschlich* humaine humana umana humano menselijk*`},
-	{talk, `talk talking speak speaking chat chatting contact contacting reach discuss connect connected connecting
+	{talk, `talk talking speak speaking chat chatting contact contacting reach discuss connect connected connecting escalate
 		sprechen reden chatten telefonieren erreichen kontaktieren verbinden
 		parler discuter echanger joindre contacter relation
-		hablar chatear contactar comunicarme comunicar comuniqueme atendido atienda
+		hablar chatear contactar comunicarme comunicar comuniqueme atendido atienda pasame paseme ponme pongame
 		parlare chattare contattare comunicare
 		falar conversar contactar contatar contato
 		praten spreken spreek chatten bereiken
@@ -57,7 +57,7 @@ var lexicon = []struct {
 	{pass, `transfer forward escalate weiterleiten durchstellen weiterverbinden transferez transferer transfereme transfiereme transfiera transfiereme transfiriame pasame paseme ponme
 		trasferiscimi trasferitemi trasferisca passami transfira transfere passa doorverbinden doorverbind przelacz przelaczyc`},
 	{want, `want wanna need give get prefer request let like may please demand
-		will mochte moechte brauche brauch gib hol will verlange bitte
+		will mochte moechte brauche brauch gib geben hol will verlange bitte
 		veux voudrais souhaite besoin prefere passez donnez demande aimerais svp
 		quiero necesito quisiera prefiero deme dame solicito requiero favor
 		voglio vorrei bisogno serve preferisco favore dammi mi
@@ -82,17 +82,17 @@ var lexicon = []struct {
 		moge moze wiem dlaczego pomaga rozumiesz`},
 	{robot, `bot bots robot robots chatbot machine computer roboter maschine robo robos macchina maquina maszyna maszyna botem robotem robota bota automat`},
 	{manage, `add invite remove delete assign create hire become train many role roles permission permissions thanks friendly was install open source included plan price
-		hinzufugen hinzufuege fuge lade einladen losche loeschen wie\x00viele viele rolle freundlich inbegriffen enthalten
+		hinzufugen hinzufuege fuge lade einladen hinzufugen entferne entfernen loschen losche loeschen viele rolle freundlich inbegriffen enthalten
 		ajouter inviter supprimer combien aimable inclus
-		anado agregar anadir invito elimino cuantos cuantas amable incluye fue
-		aggiungo invito elimino quanti quante gentile gentilissimo inclusi stato
-		adiciono convido removo quantos quantas simpatico inclui foi
-		voeg toevoegen nodig\x00uit verwijder hoeveel vriendelijk was
+		anado agregar anadir invitar eliminar quitar invito elimino cuantos cuantas amable incluye fue
+		aggiungo aggiungere invito invitare elimino eliminare rimuovere quanti quante gentile gentilissimo inclusi stato
+		adiciono adicionar convido convidar removo remover quantos quantas simpatico inclui foi
+		voeg toevoegen uitnodigen verwijderen verwijder hoeveel vriendelijk was
 		dodac zaprosic usunac ilu ile mily byl`},
 	{sales, `sales vertrieb verkauf commercial commerciale ventas vendite vendas verkoop sprzedazy`},
 	{but, `but instead just rather sondern aber lieber mais plutot sino pero ma bensi mas sim maar ale lecz tylko`},
 	{filler, `please pls plz now hey hi hello ok the a an to for me my with from your some any and i it this bitte ein eine einen einem einer sofort jetzt mit von dem der den
-		svp vous plait s il un une le la de d du maintenant por favor ahora el los con per favore adesso il lo con uno agora o os um uma com alstublieft graag nu een met prosze teraz z do damn fucking goddamn`},
+		svp vous plait s il un une le la de d du maintenant por favor ahora el los con per favore adesso il lo con uno agora o os um uma com alstublieft graag nu een met prosze teraz z do damn fucking goddamn stop`},
 	{you, `you du sie vous tu usted eres sei voce tu jij je u ty jestes`},
 	{nobody, `nobody noone niemand niemanden niemandem nadie nessuno ninguem nikim`},
 	{me, `me mich mir moi me mi mij mnie`},
@@ -185,13 +185,13 @@ type verdict struct {
 // phrases mean a person wherever they stand; asking what we are, the others.
 var (
 	phrases = []string{
-		"human please", "call me back", "phone me", "have someone call", "someone call me", "somebody call me", "talk to human", "human support", "human help", "human agent", "live agent", "real person", "speak to agent", "take over", "put me through", "hand me over", "is anyone there", "is anybody there", "customer service please", "who can i talk to", "who can i speak",
+		"human please", "call me back", "phone me", "have someone call", "someone call me", "somebody call me", "talk to human", "human support", "human help", "human agent", "live agent", "real person", "speak to agent", "take over", "forward me to", "transfer me to", "put me through", "hand me over", "is anyone there", "is anybody there", "customer service please", "who can i talk to", "who can i speak",
 		"verbinden sie mich", "verbinde mich", "rufen sie mich", "ruckruf", "zuruckrufen", "zurueckrufen", "mich jemand anrufen", "mit wem kann ich", "ist da jemand", "leiten sie mich", "mich weiterleiten", "weitergeleitet werden", "durchgestellt werden", "kann ein mensch",
 		"passez moi", "rappelez moi", "m appeler", "me rappeler", "a qui puis je parler", "mettez moi en", "transferez moi", "me transferer", "vraie personne", "aide humaine", "assistance humaine", "service client s il",
 		"me puede llamar", "me llame", "llamenme", "con quien puedo hablar", "hay alguien", "ayuda humana", "atencion humana", "asistencia humana", "persona real", "persona de verdad", "me puede transferir", "me atienda",
 		"richiamatemi", "richiamarmi", "puo chiamarmi", "con chi posso parlare", "c e qualcuno", "persona reale", "persona vera", "assistenza umana", "aiuto umano", "mi passi", "passami un", "passami qualcuno",
 		"me liga", "me ligar", "me liguem", "com quem posso falar", "tem alguem ai", "pessoa real", "pessoa de verdade", "atendimento humano", "ajuda humana", "me passa", "me transfere", "me transferir", "passe me", "chama alguem", "me chama",
-		"bel me terug", "mij bellen", "mij terugbellen", "me bellen", "met wie kan ik praten", "is daar iemand", "verbind me door", "zet me door", "schakel me door", "echt persoon", "echte persoon", "echt mens", "menselijke hulp", "teruggebeld", "me doorverbinden", "doorgeschakeld worden", "doorverbonden worden", "iemand bellen",
+		"bel me terug", "mij bellen", "mij terugbellen", "me bellen", "mij doorverbinden", "met wie kan ik praten", "is daar iemand", "verbind me door", "zet me door", "schakel me door", "echt persoon", "echte persoon", "echt mens", "menselijke hulp", "teruggebeld", "me doorverbinden", "doorgeschakeld worden", "doorverbonden worden", "iemand bellen",
 		"prosze oddzwonic", "do mnie zadzwonic", "moze oddzwonic", "z kim moge", "jest tam ktos", "zywa osoba", "zywej osoby", "zywym czlowiekiem", "przelacz mnie", "polacz mnie", "pomoc czlowieka", "pomocy czlowieka", "mnie polaczyc",
 	}
 	whoAreYou = []string{
@@ -397,21 +397,26 @@ func withYou(toks []token) bool {
 }
 
 // alone tells whether nothing but a word for a person is said: "AGENT!!",
-// "un humain svp".
+// "un humain svp"; somebody, or the team, needs a please.
 func alone(toks []token) bool {
 	if len(toks) > 5 {
 		return false
 	}
-	found := false
+	found, anybody, polite := false, false, false
 	for _, t := range toks {
 		switch {
 		case t.kind&person != 0, t.word == "persona" && len(toks) == 1:
 			found = true
-		case t.kind&(filler|genuine|someone|talk) == 0 || t.kind&never != 0:
+		case t.kind&never != 0 || t.kind&(filler|genuine|someone|talk) == 0 && t.word != "customer":
 			return false
 		}
+		anybody = anybody || t.kind&someone != 0
+		switch t.word {
+		case "please", "pls", "plz", "bitte", "svp", "plait", "favor", "favore", "alstublieft", "alsjeblieft", "graag", "prosze":
+			polite = true
+		}
 	}
-	return found
+	return found || anybody && polite
 }
 
 // has gives the first of the phrases that the words contain.

@@ -63,6 +63,14 @@ je veux une personne
 quero uma pessoa agora
 are you a human? I want to talk to a person.
 you can't help me, get me a supervisor
+forward me to your team
+someone from your team please
+customer support please
+a person please
+can you escalate this to a person
+Geben Sie mir einen Vorgesetzten
+Póngame con su supervisor
+Kunt u mij doorverbinden?
 Mitarbeiter bitte
 Ich möchte mit einem Menschen sprechen
 ich moechte einen mitarbeiter sprechen
@@ -99,6 +107,8 @@ am I talking to a human?
 wow, you sound like a real human
 can you act like a real person
 I prefer talking to you
+please forward me the invoice
+Come posso aggiungere una persona al team?
 what is your refund policy?
 how do I add an agent to my team?
 please don't transfer me
