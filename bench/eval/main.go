@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/relaydesk/relaydesk/bench/eval/retrieval"
 	"github.com/relaydesk/relaydesk/bench/eval/triggers"
 	"github.com/relaydesk/relaydesk/internal/artifacts"
 	"github.com/relaydesk/relaydesk/internal/e5"
@@ -32,6 +33,9 @@ var evaluations = []struct {
 }{
 	{"triggers", "dev/handoff_utterances.jsonl", func(ctx context.Context, dataDir string, model *e5.Model, out io.Writer) error {
 		return triggers.Run(ctx, dataDir, model, out)
+	}},
+	{"retrieval", "dev/qa_squad2-en_docs.jsonl", func(ctx context.Context, dataDir string, model *e5.Model, out io.Writer) error {
+		return retrieval.Run(ctx, dataDir, model, out)
 	}},
 }
 
