@@ -106,6 +106,7 @@ func finish(tree object) {
 		}
 	}
 	eachSchema(tree, func(s object) {
+		delete(s, "patternDescription") // huma's own word, for its messages
 		values, ok := s["enum"].([]any)
 		if ok && nullable(s) && !slices.Contains(values, nil) {
 			s["enum"] = append(values, nil)

@@ -82,6 +82,7 @@ type Thing struct {
 
 type NewThing struct {
 	Subject *string `json:"subject,omitempty" nullable:"true" maxLength:"200" doc:"What it is about."`
+	Slug    string  `json:"slug,omitempty" pattern:"^[a-z]+$" patternDescription:"letters" doc:"Its name in addresses."`
 }
 
 type ThingMade struct {
@@ -300,6 +301,12 @@ func TestThreeZeroHoldsNothingThatItsReadersMisunderstand(t *testing.T) {
 		}
 	}
 	walk("", doc30)
+}
+
+func TestNoWordsOfTheFrameworkAreLeft(t *testing.T) {
+	t.Parallel()
+	doc31, _ := publish(t)
+	same(t, at(t, doc31, "components", "schemas", "NewThing", "properties", "slug"), `{"description":"Its name in addresses.","pattern":"^[a-z]+$","type":"string"}`)
 }
 
 func TestUploadsAndListsSayWhatTheyMean(t *testing.T) {
