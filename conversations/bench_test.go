@@ -1,0 +1,133 @@
+package conversations_test
+
+import (
+	"crypto/sha256"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/relaydesk/relaydesk/conversations"
+	"github.com/relaydesk/relaydesk/internal/clock"
+	"github.com/relaydesk/relaydesk/internal/ids"
+	"github.com/relaydesk/relaydesk/internal/postgres"
+	"github.com/relaydesk/relaydesk/internal/postgres/postgrestest"
+	"github.com/relaydesk/relaydesk/internal/queue"
+	"github.com/relaydesk/relaydesk/internal/receipts"
+	"github.com/relaydesk/relaydesk/internal/secrets"
+)
+
+type place struct {
+	w  postgres.Workspace
+	id ids.ID
+}
+
+func setup(tb testing.TB, workspaces, each int) (*conversations.Conversations, []place) {
+	tb.Helper()
+	q, err := queue.New(slog.New(slog.DiscardHandler))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c := conversations.New(postgrestest.New(tb), clock.System(), q)
+	var all []place
+	for i := range workspaces {
+		w := postgrestest.Tenant(tb)
+		_ = i
+		for range each {
+			out, err := c.Start(tb.Context(), w, conversations.Start{Message: conversations.Post{Text: "Hello"}}, nil)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			all = append(all, place{w, out.Conversation.ID})
+		}
+	}
+	return c, all
+}
+
+const text = "Hello, I ordered a lamp two weeks ago and it has not arrived yet. Could you tell me where it is, and whether I can still change the address?"
+
+func BenchmarkPost(b *testing.B) {
+	c, places := setup(b, 100, 10)
+	box, err := secrets.NewBox(secrets.NewEncryptionKey())
+	if err != nil {
+		b.Fatal(err)
+	}
+	key := ids.New(time.Now())
+	var n atomic.Int64
+	for _, with := range []bool{true, false} {
+		b.Run("key="+strconv.FormatBool(with), func(b *testing.B) {
+			b.SetParallelism(16)
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					p := places[rand.IntN(len(places))]
+					var r *receipts.Receipt
+					if with {
+						r = &receipts.Receipt{
+							Workspace: p.w, Principal: key, Key: "k" + strconv.FormatInt(n.Add(1), 10), Fingerprint: sha256.Sum256([]byte(text)), Now: time.Now(), Box: box,
+						}
+					}
+					if _, err := c.Post(b.Context(), p.w, p.id, conversations.Post{Text: text}, r); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// What a handler would do that only stores: row lock, message, event and job in
+// one statement, without tenancy, turns, receipts or walls.
+const bareSQL = `
+with c as (
+  update bare_conversation set last_seq = last_seq + 1, updated_at = now() where workspace_id = $1 and id = $2 returning last_seq
+), m as (
+  insert into bare_message (workspace_id, id, conversation_id, seq, body) select $1, $3, $2, last_seq, $4 from c returning seq
+), e as (
+  insert into bare_event (workspace_id, type, message_id) select $1, 'message.created', $3 from c
+)
+insert into river.river_job (args, kind, max_attempts, queue, state, priority, scheduled_at)
+select jsonb_build_object('id', $3::uuid), 'bare', 5, 'bare', 'available', 1, now() from m`
+
+func BenchmarkBare(b *testing.B) {
+	owner := postgrestest.Owner(b)
+	_, err := owner.Exec(b.Context(), `
+		create table if not exists bare_conversation (workspace_id bigint, id uuid, last_seq bigint not null default 0, updated_at timestamptz not null default now(), primary key (workspace_id, id));
+		create table if not exists bare_message (workspace_id bigint, id uuid, conversation_id uuid, seq bigint, body text, created_at timestamptz not null default now(), primary key (workspace_id, id), unique (workspace_id, conversation_id, seq));
+		create table if not exists bare_event (id bigserial primary key, workspace_id bigint, type text, message_id uuid, created_at timestamptz not null default now());
+		grant all on bare_conversation, bare_message, bare_event to relaydesk_system; grant all on all sequences in schema public to relaydesk_system`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var places []ids.ID
+	for range 1000 {
+		id := ids.New(time.Now())
+		if _, err := owner.Exec(b.Context(), "insert into bare_conversation (workspace_id, id) values (1, $1)", id); err != nil {
+			b.Fatal(err)
+		}
+		places = append(places, id)
+	}
+	config, err := pgxpool.ParseConfig(owner.Config().ConnString())
+	if err != nil {
+		b.Fatal(err)
+	}
+	config.MaxConns = 20
+	pool, err := pgxpool.NewWithConfig(b.Context(), config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer pool.Close()
+	b.SetParallelism(16)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			_, err := pool.Exec(b.Context(), bareSQL, 1, places[rand.IntN(len(places))], ids.New(time.Now()), text)
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
