@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"unicode"
 
 	"github.com/relaydesk/relaydesk/handoff/words"
 	"github.com/relaydesk/relaydesk/internal/artifacts/artifactstest"
@@ -332,4 +333,33 @@ func BenchmarkReadWithoutEmbedding(b *testing.B) {
 	for b.Loop() {
 		d.Read(s, [][]float32{vector})
 	}
+}
+
+func FuzzSentencesLoseNoWord(f *testing.F) {
+	for _, s := range append(asks, "\xff\xfe", "a.b!c?\n\n…", "3.50 at example.com. Yes!No", strings.Repeat("a! ", 200), "。！", "…a") {
+		f.Add(s)
+	}
+	wordsOf := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if unicode.IsLetter(r) || unicode.IsDigit(r) {
+				return r
+			}
+			return -1
+		}, s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		pieces := words.Sentences(text)
+		valid := strings.ToValidUTF8(text, " ")
+		if n := len(pieces); n > 2 && pieces[n-1] == strings.TrimSpace(valid) {
+			pieces = pieces[:n-1] // a short message comes whole, too
+		}
+		if got, want := wordsOf(strings.Join(pieces, " ")), wordsOf(valid); got != want {
+			t.Fatalf("%q becomes %q", text, pieces)
+		}
+		for _, p := range pieces {
+			if wordsOf(p) == "" || p != strings.TrimSpace(p) {
+				t.Fatalf("%q holds %q", pieces, p)
+			}
+		}
+	})
 }
