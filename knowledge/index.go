@@ -54,7 +54,7 @@ func (c *change) add(word string, n int) {
 }
 
 const (
-	maxPositions = 64 // of a word in a passage; ts_rank looks at no more in effect
+	maxPositions = 8 // of a word in a passage: enough to tell often from once
 	maxPosition  = 16383
 )
 
@@ -97,13 +97,17 @@ var quoted = strings.NewReplacer(`\`, `\\`, `'`, `''`)
 const (
 	addPiecesSQL = `
 with made as (
-  insert into passages (agency_id, workspace_id, page_id, source_id, ordinal, heading_path, anchor, text, language, length, tsv)
+  insert into passages (agency_id, workspace_id, page_id, source_id, ordinal, heading_path, anchor, text, language, length)
   select @agency_id, @workspace_id, u.page_id, @source_id, u.ordinal,
     coalesce((select array_agg(h order by n) from jsonb_array_elements_text(u.path::jsonb) with ordinality as e (h, n)), '{}'),
-    u.anchor, u.text, u.language, u.length, u.tsv::tsvector
-  from unnest(@pages::uuid[], @ordinals::int[], @paths::text[], @anchors::text[], @texts::text[], @languages::text[], @lengths::int[], @tsvs::text[])
-    as u (page_id, ordinal, path, anchor, text, language, length, tsv)
-  returning id
+    u.anchor, u.text, u.language, u.length
+  from unnest(@pages::uuid[], @ordinals::int[], @paths::text[], @anchors::text[], @texts::text[], @languages::text[], @lengths::int[])
+    as u (page_id, ordinal, path, anchor, text, language, length)
+  returning id, page_id, ordinal
+), listed as (
+  insert into passage_lexemes (agency_id, workspace_id, id, tsv)
+  select @agency_id, @workspace_id, m.id, u.tsv::tsvector
+  from made m join unnest(@pages::uuid[], @ordinals::int[], @tsvs::text[]) as u (page_id, ordinal, tsv) on u.page_id = m.page_id and u.ordinal = m.ordinal
 )
 insert into passages_unembedded (agency_id, workspace_id, id, source_id)
 select @agency_id, @workspace_id, id, @source_id from made`
@@ -114,8 +118,9 @@ select @agency_id, @workspace_id, id, @source_id from made`
 	dropPiecesSQL = `
 with u as (delete from passages_unembedded where workspace_id = @workspace_id and id = any (@ids)),
 v as (delete from passage_vectors where workspace_id = @workspace_id and id = any (@ids)),
-gone as (delete from passages where workspace_id = @workspace_id and id = any (@ids) returning length, tsv),
-counted as (select substr(word, @prefix::int) as word, count(*)::int as n from gone, unnest(tsvector_to_array(tsv)) as word group by 1)
+l as (delete from passage_lexemes where workspace_id = @workspace_id and id = any (@ids) returning tsv),
+gone as (delete from passages where workspace_id = @workspace_id and id = any (@ids) returning length),
+counted as (select substr(word, @prefix::int) as word, count(*)::int as n from l, unnest(tsvector_to_array(tsv)) as word group by 1)
 select word, n from counted
 union all select null, count(*)::int from gone
 union all select '', coalesce(sum(length), 0)::int from gone`

@@ -260,7 +260,7 @@ func (b *bench) finds(question, words string) bool {
 func (b *bench) checkIndex() {
 	b.t.Helper()
 	wrong := b.number(`with counted as (
-			select substr(word, length($1::bigint::text) + 2) as word, count(*) as n from passages, unnest(tsvector_to_array(tsv)) as word where workspace_id = $1 group by 1)
+			select substr(word, length($1::bigint::text) + 2) as word, count(*) as n from passage_lexemes, unnest(tsvector_to_array(tsv)) as word where workspace_id = $1 group by 1)
 		select count(*) from counted c full join (select * from passage_words where workspace_id = $1) k on k.word = c.word
 		where c.n is distinct from k.passages`, b.w.ID)
 	if wrong != 0 {
@@ -272,6 +272,7 @@ func (b *bench) checkIndex() {
 		"passages without a vector or a place in the queue": `select count(*) from passages p where workspace_id = $1
 			and not exists (select from passage_vectors v where v.workspace_id = $1 and v.id = p.id)
 			and not exists (select from passages_unembedded v where v.workspace_id = $1 and v.id = p.id)`,
+		"passages without words": `select count(*) from passages p where workspace_id = $1 and not exists (select from passage_lexemes l where l.workspace_id = $1 and l.id = p.id)`,
 		"passages per page": `select count(*) from pages g where workspace_id = $1
 			and passages <> (select count(*) from passages p where p.workspace_id = $1 and p.page_id = g.id)`,
 		"pages that are indexed without passages": `select count(*) from pages where workspace_id = $1 and (status = 'indexed') <> (passages > 0)`,

@@ -68,24 +68,24 @@ const (
 	corpusSQL = `select coalesce(max(passages), 0), coalesce(max(words), 0) from search_statistics where workspace_id = @workspace_id`
 	dfSQL     = `select word, passages from passage_words where workspace_id = @workspace_id and word = any (@words::text[])`
 	// The number of the workspace stands in the text itself, so that plans made
-	// for one tenant are not used for another.
+	// for one tenant are not used for another. What is known of a candidate is
+	// looked up row by row (offset 0 keeps it so): the planner takes a tenant's
+	// passages for few and would read them all.
 	candidatesSQL = `
 with by_words as (
   select id from search_words({workspace}, @words::text[], @most_words)
 ), by_vector as (
   select id from passage_vectors where workspace_id = {workspace} and @vector::halfvec(384) is not null
   order by embedding <#> @vector::halfvec(384) limit @most_vectors
-), candidates as (
+), candidates as materialized (
   select id from by_words union select id from by_vector
 )
-select p.id, p.page_id, p.source_id, g.url, g.title, p.anchor, p.heading_path, p.text, p.language,
-  coalesce(-(v.embedding <#> @vector::halfvec(384)), 'NaN')::real
+select c.id, p.page_id, p.source_id, g.url, g.title, p.anchor, p.heading_path, p.text, p.language, coalesce(v.cosine, 'NaN')::real
 from candidates c
-join passages p on p.workspace_id = {workspace} and p.id = c.id
-join pages g on g.workspace_id = {workspace} and g.id = p.page_id
-join sources s on s.workspace_id = {workspace} and s.id = p.source_id
-left join passage_vectors v on v.workspace_id = {workspace} and v.id = c.id
-where s.status <> 'deleting'`
+cross join lateral (select * from passages p where p.workspace_id = {workspace} and p.id = c.id offset 0) p
+cross join lateral (select url, title from pages g where g.workspace_id = {workspace} and g.id = p.page_id offset 0) g
+left join lateral (select -(embedding <#> @vector::halfvec(384)) as cosine from passage_vectors v where v.workspace_id = {workspace} and v.id = c.id offset 0) v on true
+where exists (select from sources s where s.workspace_id = {workspace} and s.id = p.source_id and s.status <> 'deleting')`
 )
 
 // Search finds passages by their words and by their meaning. With a question in

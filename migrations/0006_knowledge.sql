@@ -95,13 +95,24 @@ create table passages (
   text         text not null,
   language     text not null default '',
   length       integer not null, -- in words
-  tsv          tsvector not null,
   primary key (workspace_id, id),
   foreign key (workspace_id, page_id) references pages (workspace_id, id)
 );
 create index passages_page on passages (workspace_id, page_id, ordinal);
 create index passages_source on passages (workspace_id, source_id, id);
-create index passages_words on passages using gin (tsv) with (fastupdate = off);
+
+-- The passages' words. A table of its own whose rows stay whole: to rank what
+-- was found, some thousand vectors are read, and fetching each out of TOAST and
+-- unpacking it took ten times as long.
+create table passage_lexemes (
+  agency_id    bigint not null,
+  workspace_id bigint not null,
+  id           bigint not null,
+  tsv          tsvector storage main not null,
+  primary key (workspace_id, id),
+  foreign key (workspace_id, id) references passages (workspace_id, id)
+) with (toast_tuple_target = 8160);
+create index passage_lexemes_tsv on passage_lexemes using gin (tsv) with (fastupdate = off);
 
 -- The vectors of multilingual-e5-small. Another model of another size is
 -- another table. Plain storage: a scan reads them in a row, not out of TOAST.
@@ -169,7 +180,7 @@ create index knowledge_lanes_live on knowledge_lanes (updated_at) where live;
 do $$
 declare name text;
 begin
-  foreach name in array array['sources', 'pages', 'passages', 'passage_vectors', 'passages_unembedded', 'passage_words', 'search_statistics', 'calibrations', 'knowledge_lanes'] loop
+  foreach name in array array['sources', 'pages', 'passages', 'passage_lexemes', 'passage_vectors', 'passages_unembedded', 'passage_words', 'search_statistics', 'calibrations', 'knowledge_lanes'] loop
     execute format('alter table %I enable row level security', name);
     execute format('alter table %I force row level security', name);
     execute format('create policy workspace on %I to relaydesk_workspace using (workspace_id = current_setting(''relaydesk.workspace_id'')::bigint)', name);
@@ -185,6 +196,7 @@ grant select on knowledge_lanes to relaydesk_system;
 comment on table sources is 'erasure: not a person''s; goes with the workspace';
 comment on table pages is 'erasure: not a person''s; goes with its source';
 comment on table passages is 'erasure: not a person''s; goes with its page';
+comment on table passage_lexemes is 'erasure: not a person''s; goes with its passage';
 comment on table passage_vectors is 'erasure: not a person''s; goes with its passage';
 comment on table passages_unembedded is 'erasure: holds ids only';
 comment on table passage_words is 'erasure: not a person''s; a word goes with the last passage that has it';
@@ -198,7 +210,7 @@ comment on table knowledge_lanes is 'erasure: holds ids only';
 -- those of rank.Words.
 create function search_words(wanted bigint, words text[], most integer)
 returns table (id bigint, score real)
-language plpgsql stable security definer set search_path = pg_catalog, public as $$
+language plpgsql stable rows 50 security definer set search_path = pg_catalog, public set enable_seqscan = off as $$
 declare
   query tsquery;
 begin
@@ -210,14 +222,15 @@ begin
   if query is null then
     return;
   end if;
-  -- Planned anew each time: how many passages a word has differs by far.
+  -- Planned anew each time: how many passages a word has differs by far. A scan
+  -- of all tenants' rows is never right, however few they are by the statistics.
   return query execute
-    'select p.id, ts_rank(p.tsv, $1, 1) as score from public.passages p where p.tsv @@ $1 and p.workspace_id = $2 order by score desc, p.id limit $3'
+    'select p.id, ts_rank(p.tsv, $1, 1) as score from public.passage_lexemes p where p.tsv @@ $1 and p.workspace_id = $2 order by score desc, p.id limit $3'
     using query, wanted, most;
 end $$;
 grant create on schema public to relaydesk_lookup;
-create policy lookup on passages for select to relaydesk_lookup using (true);
-grant select on passages to relaydesk_lookup;
+create policy lookup on passage_lexemes for select to relaydesk_lookup using (true);
+grant select on passage_lexemes to relaydesk_lookup;
 alter function search_words(bigint, text[], integer) owner to relaydesk_lookup;
 revoke create on schema public from relaydesk_lookup;
 revoke execute on function search_words(bigint, text[], integer) from public;
