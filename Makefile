@@ -42,7 +42,10 @@ fuzz: ## fuzz every parser, half a minute each; FUZZTIME=5m for longer
 	done
 
 generate: ## make the generated files again
+	@mkdir -p bin
 	go generate ./...
+	go run ./cmd/relaydesk openapi >bin/openapi.json && mv bin/openapi.json openapi/openapi.json
+	go run ./cmd/relaydesk openapi --3.0 >bin/openapi.json && mv bin/openapi.json openapi/openapi-3.0.json
 
 verify: generate ## fail if a generated file or the formatting is not as committed
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "run gofmt -w on these"; exit 1; }
