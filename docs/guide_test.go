@@ -7,15 +7,18 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/relaydesk/relaydesk/docs"
 )
 
+var handler = sync.OnceValue(docs.Handler)
+
 func get(t *testing.T, path string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
-	docs.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	return w
 }
 

@@ -11,15 +11,20 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/relaydesk/relaydesk/openapi"
 )
 
+var handler = sync.OnceValue(func() http.Handler {
+	return openapi.Handler([]byte(`{"openapi":"3.1.0"}`), []byte(`{"openapi":"3.0.3"}`))
+})
+
 func get(t *testing.T, path string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
-	openapi.Handler([]byte(`{"openapi":"3.1.0"}`), []byte(`{"openapi":"3.0.3"}`)).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	return w
 }
 
