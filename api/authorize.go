@@ -83,6 +83,7 @@ func (s *Server) authenticate(ctx context.Context, r *http.Request, w http.Respo
 	}
 	c.Principal, err = s.tenants.Authenticate(ctx, strings.TrimSpace(key))
 	if err == nil || fault.Of(err).Code != "unauthorized" {
+		c.key = strings.TrimSpace(key)
 		return err
 	}
 	address, _, splitErr := net.SplitHostPort(r.RemoteAddr)
@@ -142,6 +143,9 @@ func (c *Call) readPreconditions(r *http.Request, w http.ResponseWriter) error {
 			return fault.New(fault.Conflict, "precondition_failed", "If-Match takes one ETag, as it was given: \"3\".")
 		}
 		c.IfVersion = version
+	}
+	if !c.route.mayWait {
+		return nil
 	}
 	for _, preference := range strings.FieldsFunc(strings.Join(r.Header.Values("Prefer"), ","), func(r rune) bool { return r == ',' || r == ';' }) {
 		name, value, _ := strings.Cut(strings.TrimSpace(preference), "=")

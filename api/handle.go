@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,9 +46,11 @@ type route struct {
 	summary      string
 	status       int // of success
 	noReceipt    bool
+	mayWait      bool
 	nullable     map[string]bool // of a PATCH: the fields that null empties
 	about        string
 	register     func(huma.API, huma.Operation)
+	content      func(huma.API) map[string]*huma.MediaType // of an answer that the handler writes itself
 }
 
 // Call is one request, as far as it is known before its handler runs, and what
@@ -66,6 +69,7 @@ type Call struct {
 	Status  int
 	Version int64
 
+	key    string // by which a stream looks whether it may go on
 	bind   [bindLength]byte
 	header http.Header
 	route  *route
@@ -135,8 +139,39 @@ func row[I, O any](method, path, scope string, r reach, id, tag, summary string,
 	}
 }
 
+// raw is a GET whose handler writes the answer itself: a stream, or a text.
+// What it returns runs when nothing can fail any more but the connection.
+func raw[I any](path, scope string, r reach, id, tag, summary string, content func(huma.API) map[string]*huma.MediaType, h handler[I, func(huma.Context)]) route {
+	return route{
+		method: http.MethodGet, path: "/v1" + path, scope: scope, reach: r, id: id, tag: tag, summary: summary, status: http.StatusOK, content: content,
+		register: func(api huma.API, op huma.Operation) {
+			huma.Register(api, op, func(ctx context.Context, in *I) (*huma.StreamResponse, error) { //nolint:forbidigo // api.handle is what calls this
+				write, err := call(ctx, in, h)
+				if err != nil {
+					return nil, err
+				}
+				return &huma.StreamResponse{Body: write}, nil
+			})
+		},
+	}
+}
+
+// content is that of one media type.
+func content[T any](media string) func(huma.API) map[string]*huma.MediaType {
+	return func(api huma.API) map[string]*huma.MediaType {
+		return map[string]*huma.MediaType{media: {Schema: schemaOf[T](api)}}
+	}
+}
+
+func schemaOf[T any](api huma.API) *huma.Schema {
+	return api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[T](), true, "")
+}
+
 // storesNothing marks a POST for which an Idempotency-Key has no meaning.
 func (r route) storesNothing() route { r.noReceipt = true; return r }
+
+// waits marks what Prefer: wait has a meaning for.
+func (r route) waits() route { r.mayWait = true; return r }
 
 // more adds a paragraph to what the reference says.
 func (r route) more(about string) route { r.about = about; return r }
@@ -173,7 +208,7 @@ func (s *Server) handle(api huma.API, r route) {
 	}
 	problems := &huma.Response{
 		Description: "A problem; code tells which.",
-		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: s.problemSchema(api)}},
+		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: schemaOf[Problem](api)}},
 	}
 	op := huma.Operation{
 		Method: r.method, Path: r.path, OperationID: r.id, Summary: r.summary, Tags: []string{r.tag},
@@ -189,6 +224,9 @@ func (s *Server) handle(api huma.API, r route) {
 		Metadata:                     map[string]any{"scope": r.scope},
 		Extensions:                   map[string]any{"x-scope": r.scope},
 		Middlewares:                  huma.Middlewares{s.authorize(&r)}, // reads r when it is complete
+	}
+	if r.content != nil {
+		op.Responses[strconv.Itoa(r.status)] = &huma.Response{Description: http.StatusText(r.status), Content: r.content(api)}
 	}
 	r.register(api, op)
 	if r.method == http.MethodPatch {
@@ -239,6 +277,9 @@ func parameters(r route) []*huma.Param {
 	}
 	if r.method == http.MethodPatch || r.method == http.MethodPost && !r.noReceipt {
 		all = append(all, header("Idempotency-Key", "Sent again with the same key, a request is done once; kept for 24 hours.", "3f1c6b1e-reply-1"))
+	}
+	if r.mayWait {
+		all = append(all, header("Prefer", "wait=20 waits up to 20 seconds (at most 60) for what becomes of the turn.", "wait=20"))
 	}
 	if r.method == http.MethodPatch || r.method == http.MethodDelete {
 		all = append(all, header("If-Match", "The ETag that the change was made from; 412 if it is no longer that.", `"3"`))

@@ -1,10 +1,21 @@
 package api
 
-import "github.com/danielgtaylor/huma/v2"
+import (
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/relaydesk/relaydesk/objects"
+)
 
 var tags = []*huma.Tag{
 	{Name: "Agency", Description: "The agency itself, its team and its keys."},
 	{Name: "Workspaces", Description: "The agency's clients, each walled off from the others."},
+	{Name: "Knowledge", Description: "What an assistant learns from, and what it would answer."},
+	{Name: "Contacts", Description: "The visitors."},
+	{Name: "Conversations", Description: "What is said, by whom, and who answers next."},
+	{Name: "Handoff", Description: "Calling a person, taking over, and giving back."},
+	{Name: "Inbox", Description: "What the team sees."},
+	{Name: "Events", Description: "Everything that changes, in order."},
+	{Name: "Webhooks", Description: "Being told of what changes."},
 }
 
 // routes is the table of all operations.
@@ -34,5 +45,69 @@ func (s *Server) routes() []route {
 			more("From now on it is not found and its keys are refused."),
 		get("/workspace/settings", "workspaces:read", oneWorkspace, "getWorkspaceSettings", "Workspaces", "Read a workspace's settings", s.getSettings),
 		patch("/workspace/settings", "workspaces:write", oneWorkspace, "updateWorkspaceSettings", "Workspaces", "Change a workspace's settings", s.updateSettings),
+
+		get("/sources", "knowledge:read", oneWorkspace, "listSources", "Knowledge", "List sources", s.listSources),
+		post("/sources", "knowledge:write", oneWorkspace, "createSource", "Knowledge", "Add a source", s.createSource).
+			more("A website is read from now on; a text is found by its words at once."),
+		get("/sources/{id}", "knowledge:read", oneWorkspace, "getSource", "Knowledge", "Read a source", s.getSource),
+		patch("/sources/{id}", "knowledge:write", oneWorkspace, "updateSource", "Knowledge", "Change a source", s.updateSource),
+		remove("/sources/{id}", "knowledge:write", oneWorkspace, "deleteSource", "Knowledge", "Delete a source with its pages", s.deleteSource),
+		act("/sources/{id}/crawl", "knowledge:write", oneWorkspace, "crawlSource", "Knowledge", "Read a website again", s.crawlSource).
+			more("Where it is being read already, that goes on."),
+		get("/pages", "knowledge:read", oneWorkspace, "listPages", "Knowledge", "List pages", s.listPages).
+			more("Those that are not searchable are listed too, with the reason."),
+		get("/pages/{id}", "knowledge:read", oneWorkspace, "getPage", "Knowledge", "Read a page", s.getPage),
+		act("/search", "knowledge:read", oneWorkspace, "search", "Knowledge", "Find passages", s.search).storesNothing(),
+		act("/answers", "knowledge:read", oneWorkspace, "answerQuestion", "Knowledge", "Ask, as a dry run", s.answerQuestion).storesNothing().
+			more("Nothing is stored and nobody is called."),
+
+		get("/contacts", "contacts:read", oneWorkspace, "listContacts", "Contacts", "List contacts", s.listContacts),
+		post("/contacts", "contacts:write", oneWorkspace, "putContact", "Contacts", "Add a contact, or change the one with the external_id", s.putContact),
+		get("/contacts/{id}", "contacts:read", oneWorkspace, "getContact", "Contacts", "Read a contact", s.getContact),
+		patch("/contacts/{id}", "contacts:write", oneWorkspace, "updateContact", "Contacts", "Change a contact", s.updateContact),
+		remove("/contacts/{id}", "contacts:write", oneWorkspace, "deleteContact", "Contacts", "Erase a contact", s.eraseContact).
+			more("All that they wrote, and all that was written about them, is gone."),
+
+		get("/conversations", "conversations:read", acrossWorkspaces, "listConversations", "Conversations", "List conversations", s.listConversations),
+		post("/conversations", "conversations:write", oneWorkspace, "createConversation", "Conversations", "Begin a conversation", s.createConversation).waits(),
+		get("/conversations/{id}", "conversations:read", acrossWorkspaces, "getConversation", "Conversations", "Read a conversation", s.getConversation),
+		patch("/conversations/{id}", "conversations:write", oneWorkspace, "updateConversation", "Conversations", "Change a conversation", s.updateConversation),
+		get("/conversations/{id}/messages", "conversations:read", acrossWorkspaces, "listMessages", "Conversations", "List messages", s.listMessages),
+		post("/conversations/{id}/messages", "conversations:write", oneWorkspace, "createMessage", "Conversations", "Write a message", s.createMessage).waits().
+			more("A member's public message takes the conversation over."),
+		get("/turns/{id}", "conversations:read", oneWorkspace, "getTurn", "Conversations", "Read a turn", s.getTurn),
+		act("/conversations/{id}/assign", "conversations:write", oneWorkspace, "assignConversation", "Conversations", "Say who should take care", s.assign),
+		act("/conversations/{id}/snooze", "conversations:write", oneWorkspace, "snoozeConversation", "Conversations", "Put a conversation away until later", s.snooze),
+		act("/conversations/{id}/reopen", "conversations:write", oneWorkspace, "reopenConversation", "Conversations", "Open a conversation again", s.reopen),
+
+		post("/conversations/{id}/escalate", "conversations:write", oneWorkspace, "escalateConversation", "Handoff", "Call a person", s.escalate).
+			more("Where an escalation is open, that one is given, with 200."),
+		act("/conversations/{id}/accept", "conversations:write", oneWorkspace, "acceptConversation", "Handoff", "Take a conversation over", s.accept),
+		act("/conversations/{id}/release", "conversations:write", oneWorkspace, "releaseConversation", "Handoff", "Give a conversation back", s.release),
+		act("/conversations/{id}/resolve", "conversations:write", oneWorkspace, "resolveConversation", "Handoff", "End a conversation", s.resolve),
+		get("/escalations", "conversations:read", acrossWorkspaces, "listEscalations", "Handoff", "List escalations", s.listEscalations),
+		get("/escalations/{id}", "conversations:read", acrossWorkspaces, "getEscalation", "Handoff", "Read an escalation", s.getEscalation),
+		raw("/escalations/{id}/packet", "conversations:read", acrossWorkspaces, "getPacket", "Handoff", "Read the packet of an escalation", packetContent, s.getPacket).
+			more("All that a person needs, as it was when the conversation was handed over."),
+
+		get("/inbox", "conversations:read", acrossWorkspaces, "listInbox", "Inbox", "Read a view of the inbox", s.inbox).
+			more("waiting and unassigned begin with who waits longest, snoozed with what comes back next, the others with what moved last."),
+		get("/inbox/counts", "conversations:read", acrossWorkspaces, "getInboxCounts", "Inbox", "Count the views of the inbox", s.inboxCounts),
+
+		get("/events", "events:read", acrossWorkspaces, "listEvents", "Events", "Read the log", s.listEvents).
+			more("Oldest first. Without after it begins at the oldest that is kept."),
+		raw("/events/stream", "events:read", acrossWorkspaces, "streamEvents", "Events", "Follow the log", content[objects.Event]("text/event-stream"), s.streamEvents).
+			more("Server-sent events. Each frame has the event's position as id, its type as event and the event as data; a frame with an id alone is a heartbeat. Without a position it begins now."),
+
+		get("/webhook_endpoints", "webhooks:read", acrossWorkspaces, "listWebhookEndpoints", "Webhooks", "List webhook endpoints", s.listEndpoints),
+		post("/webhook_endpoints", "webhooks:write", acrossWorkspaces, "createWebhookEndpoint", "Webhooks", "Add a webhook endpoint", s.createEndpoint).
+			more("For one workspace, or without one for the whole agency. The secret is shown this once."),
+		get("/webhook_endpoints/{id}", "webhooks:read", acrossWorkspaces, "getWebhookEndpoint", "Webhooks", "Read a webhook endpoint", s.getEndpoint),
+		patch("/webhook_endpoints/{id}", "webhooks:write", acrossWorkspaces, "updateWebhookEndpoint", "Webhooks", "Change a webhook endpoint", s.updateEndpoint),
+		remove("/webhook_endpoints/{id}", "webhooks:write", acrossWorkspaces, "deleteWebhookEndpoint", "Webhooks", "Remove a webhook endpoint", s.deleteEndpoint),
+		get("/webhook_endpoints/{id}/attempts", "webhooks:read", acrossWorkspaces, "listWebhookAttempts", "Webhooks", "List the newest attempts", s.listAttempts),
+		get("/webhook_endpoints/{id}/deliveries", "webhooks:read", acrossWorkspaces, "listWebhookDeliveries", "Webhooks", "List deliveries", s.listDeliveries),
+		act("/webhook_deliveries/{id}/resend", "webhooks:write", acrossWorkspaces, "resendWebhookDelivery", "Webhooks", "Deliver once more", s.resendDelivery).
+			more("At once, with the same webhook-id."),
 	}
 }

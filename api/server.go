@@ -14,17 +14,23 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"reflect"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"github.com/relaydesk/relaydesk/assistant"
+	"github.com/relaydesk/relaydesk/conversations"
 	"github.com/relaydesk/relaydesk/docs"
+	"github.com/relaydesk/relaydesk/events"
+	"github.com/relaydesk/relaydesk/handoff"
 	"github.com/relaydesk/relaydesk/internal/clock"
 	"github.com/relaydesk/relaydesk/internal/secrets"
+	"github.com/relaydesk/relaydesk/knowledge"
+	"github.com/relaydesk/relaydesk/objects"
 	"github.com/relaydesk/relaydesk/openapi"
 	"github.com/relaydesk/relaydesk/tenants"
+	"github.com/relaydesk/relaydesk/webhooks"
 )
 
 // Version is the API's version, which every answer names.
@@ -32,11 +38,21 @@ const Version = "2026-11-01"
 
 // Deps is what the API stands on.
 type Deps struct {
-	Tenants *tenants.Tenants
+	Tenants       *tenants.Tenants
+	Knowledge     *knowledge.Knowledge
+	Conversations *conversations.Conversations
+	Handoff       *handoff.Handoff
+	Assistant     *assistant.Assistant
+	Webhooks      *webhooks.Webhooks
+	Hub           *events.Hub
+	Renderer      *objects.Renderer
 
-	Clock clock.Clock
-	Log   *slog.Logger
-	Box   *secrets.Box // seals receipts and positions
+	// Closing ends the streams, which otherwise would hold up a server that
+	// shuts down; nil: they end with their connections.
+	Closing context.Context //nolint:containedctx // it is a signal, and streams are what outlives a request's usual time
+	Clock   clock.Clock
+	Log     *slog.Logger
+	Box     *secrets.Box // seals receipts and positions
 	// Ready tells why the server can't serve; nil: it can.
 	Ready func(context.Context) error
 	// LimitFactor multiplies the rate limits; 0 is 1.
@@ -45,7 +61,16 @@ type Deps struct {
 
 // Server serves the API.
 type Server struct {
-	tenants *tenants.Tenants
+	tenants       *tenants.Tenants
+	knowledge     *knowledge.Knowledge
+	conversations *conversations.Conversations
+	handoff       *handoff.Handoff
+	assistant     *assistant.Assistant
+	webhooks      *webhooks.Webhooks
+	hub           *events.Hub
+	renderer      *objects.Renderer
+
+	closing context.Context //nolint:containedctx // see Deps
 	clock   clock.Clock
 	log     *slog.Logger
 	box     *secrets.Box
@@ -87,8 +112,9 @@ func Document() *huma.OpenAPI { return newServer(Deps{}).register(http.NewServeM
 
 func newServer(d Deps) *Server {
 	return &Server{
-		tenants: d.Tenants,
-		clock:   d.Clock, log: d.Log, box: d.Box, ready: d.Ready,
+		tenants: d.Tenants, knowledge: d.Knowledge, conversations: d.Conversations, handoff: d.Handoff, assistant: d.Assistant,
+		webhooks: d.Webhooks, hub: d.Hub, renderer: d.Renderer, closing: d.Closing,
+		clock: d.Clock, log: d.Log, box: d.Box, ready: d.Ready,
 		limits: limits{factor: max(1, d.LimitFactor)},
 	}
 }
@@ -121,11 +147,8 @@ func (s *Server) register(mux *http.ServeMux) huma.API {
 	for _, r := range s.routes() {
 		s.handle(api, r)
 	}
+	webhookTypes(api, schemaOf[objects.Event](api))
 	return api
-}
-
-func (s *Server) problemSchema(api huma.API) *huma.Schema {
-	return api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "")
 }
 
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {

@@ -47,3 +47,12 @@ func metadata(m map[string]string) map[string]string {
 	}
 	return m
 }
+
+// each renders all of a list; the result is never null.
+func each[D, T any](all []D, render func(D) T) []T {
+	out := make([]T, len(all))
+	for i, d := range all {
+		out[i] = render(d)
+	}
+	return out
+}

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,6 +41,7 @@ type Tenants struct {
 	keys       *lookups[keyHash, foundKey]
 	workspaces *lookups[workspaceName, Workspace]
 	used       usedKeys
+	uuids      sync.Map // uuidKey to ids.ID: 40 bytes for each workspace that was ever shown
 }
 
 // New makes the service.
