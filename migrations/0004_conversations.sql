@@ -96,8 +96,9 @@ create table messages (
   created_at      timestamptz not null,
   updated_at      timestamptz not null,
   primary key (workspace_id, id),
-  unique (workspace_id, conversation_id, seq),
-  foreign key (workspace_id, conversation_id) references conversations (workspace_id, id)
+  -- Written only under the conversation's lock, which is what a foreign key
+  -- would take a second time for every message.
+  unique (workspace_id, conversation_id, seq)
 );
 comment on table messages is 'erasure: emptied; ids, authors and times stay';
 create unique index messages_client_id on messages (workspace_id, conversation_id, client_id) where client_id is not null;
@@ -120,8 +121,7 @@ create table turns (
   next_turn_id    uuid,
   created_at      timestamptz not null,
   updated_at      timestamptz not null,
-  primary key (workspace_id, id),
-  foreign key (workspace_id, conversation_id) references conversations (workspace_id, id)
+  primary key (workspace_id, id) -- and no foreign key, as with messages
 ) with (fillfactor = 80);
 comment on table turns is 'erasure: holds ids only';
 create unique index turns_pending on turns (workspace_id, conversation_id) where status = 'pending';
@@ -188,95 +188,95 @@ create function post_message(
 returns table (outcome text, message_id uuid, message_seq bigint, contact uuid, turn uuid, turn_first bigint, turn_due timestamptz, opened boolean)
 language plpgsql as $$
 declare
-  c conversations;
-  standing text;
-  before text;
-  first_ref bigint;
-  seconds int;
+  standing text; person text; was text; hands text; pending uuid; called uuid; since timestamptz; active timestamptz; seconds int; changed jsonb;
 begin
   opened := false;
   outcome := 'gone';
-  select x.contact_id into contact from conversations x where x.workspace_id = ws and x.id = conv;
-  if not found then return next; return; end if;
-  select w.status into standing from workspaces w where w.workspace_id = ws for key share;
-  if not found or standing = 'deleting' then return next; return; end if;
-  perform from contacts k where k.workspace_id = ws and k.id = contact and k.status = 'active' for key share;
-  if not found then return next; return; end if;
-  select x.* into c from conversations x where x.workspace_id = ws and x.id = conv for update;
-  if not found then return next; return; end if;
+  -- The order of the locks is that of lock_conversation: workspace, contact, conversation.
+  select w.status, k.status, k.id, x.status, x.owner, x.turn_id, x.escalation_id, x.waiting_since, x.active_at, x.last_seq + 1
+  into standing, person, contact, was, hands, pending, called, since, active, message_seq
+  from conversations x
+  join contacts k on k.workspace_id = x.workspace_id and k.id = x.contact_id
+  join workspaces w on w.workspace_id = x.workspace_id
+  where x.workspace_id = ws and x.id = conv and k.workspace_id = ws and w.workspace_id = ws
+  for key share of w for key share of k for update of x;
+  if not found or standing = 'deleting' or person <> 'active' then return next; return; end if;
 
   if client is not null then
-    select m.id, m.seq into message_id, message_seq from messages m
-    where m.workspace_id = ws and m.conversation_id = conv and m.client_id = client;
+    select m.id into message_id from messages m where m.workspace_id = ws and m.conversation_id = conv and m.client_id = client;
     if found then outcome := 'repeat'; return next; return; end if;
   end if;
 
-  before := c.status;
-  if c.status = 'resolved' then
-    if c.owner <> 'assistant' then c.epoch := c.epoch + 1; end if;
-    c.owner := 'assistant';
-    c.member_id := null;
-    c.waiting_since := null;
-  elsif c.status = 'snoozed' then
+  if was = 'resolved' then
+    hands := 'assistant';
+    since := null;
+  elsif was = 'snoozed' then
     delete from timers t where t.workspace_id = ws and t.kind = 3 and t.object_id = conv;
   end if;
-  c.status := 'open';
-  c.snoozed_until := null;
-  c.last_seq := c.last_seq + 1;
-  c.last_public_seq := c.last_seq;
 
-  if c.owner = 'member' then
-    c.active_at := at;
-    if c.waiting_since is null then
-      c.waiting_since := at;
-      if c.escalation_id is not null then
+  if hands = 'member' then
+    active := at;
+    if since is null then
+      since := at;
+      if called is not null then
         -- The standing promise begins to count: handoff looks soon when it breaks.
-        insert into timers as t (agency_id, workspace_id, kind, object_id, due_at) values (agency, ws, 2, c.escalation_id, at + interval '1 minute')
+        insert into timers as t (agency_id, workspace_id, kind, object_id, due_at) values (agency, ws, 2, called, at + interval '1 minute')
         on conflict (workspace_id, kind, object_id) do update set due_at = excluded.due_at, claimed_until = '-infinity';
       end if;
     end if;
-  elsif c.turn_id is not null then
-    update turns t set last_seq = c.last_seq, updated_at = at where t.workspace_id = ws and t.id = c.turn_id
+  elsif pending is not null then
+    update turns t set last_seq = message_seq, updated_at = at where t.workspace_id = ws and t.id = pending
     returning t.first_seq, t.due_at into turn_first, turn_due;
   elsif standing = 'active' then
     select (s.settings->>'turn_deadline_seconds')::int into seconds from workspace_settings s where s.workspace_id = ws;
-    c.turn_id := new_turn;
-    c.active_at := at;
+    pending := new_turn;
     opened := true;
-    turn_first := c.last_seq;
+    turn_first := message_seq;
     turn_due := at + make_interval(secs => coalesce(seconds, 45));
     insert into turns (agency_id, workspace_id, id, conversation_id, first_seq, last_seq, due_at, leased_at, created_at, updated_at)
-    values (agency, ws, new_turn, conv, c.last_seq, c.last_seq, turn_due, at, at, at);
+    values (agency, ws, new_turn, conv, message_seq, message_seq, turn_due, at, at, at);
     insert into timers (agency_id, workspace_id, kind, object_id, due_at) values (agency, ws, 1, new_turn, turn_due);
+    -- An inbox's order by activity is worth an index entry now and then, not one a turn.
+    if active < at - interval '10 minutes' then active := at; end if;
   end if;
-  if before <> 'open' then c.active_at := at; end if;
 
-  insert into messages (agency_id, workspace_id, id, conversation_id, seq, author, text, client_id, turn_id, metadata, created_at, updated_at)
-  values (agency, ws, msg, conv, c.last_seq, 'visitor', body, client, c.turn_id, meta, at, at);
-  update conversations x set status = c.status, owner = c.owner, member_id = c.member_id, epoch = c.epoch, last_seq = c.last_seq,
-    last_public_seq = c.last_public_seq, turn_id = c.turn_id, waiting_since = c.waiting_since, snoozed_until = c.snoozed_until,
-    active_at = c.active_at, unread = true, version = c.version + 1, updated_at = at
-  where x.workspace_id = ws and x.id = conv;
-
-  -- As events.Append does it.
-  first_ref := nextval('event_refs');
-  insert into events (agency_id, workspace_id, ref, id, type, object_id, conversation_id, created_at)
-  values (agency, ws, first_ref, event_ids[1], 'message.created', msg, conv, at);
+  -- The events as events.Append writes them.
+  with m as (
+    insert into messages (agency_id, workspace_id, id, conversation_id, seq, author, text, client_id, turn_id, metadata, created_at, updated_at)
+    values (agency, ws, msg, conv, message_seq, 'visitor', body, client, pending, meta, at, at)
+  ), r as materialized (
+    select nextval('event_refs') as ref
+  ), e as (
+    insert into events (agency_id, workspace_id, ref, id, type, object_id, conversation_id, created_at)
+    select agency, ws, r.ref, event_ids[1], 'message.created', msg, conv, at from r
+  )
   insert into event_inbox (lane, ref, agency_id, workspace_id, id, kind, conversation_id, created_at)
-  values (agency % 16, first_ref, agency, ws, event_ids[1], 5, conv, at);
-  if before <> 'open' then
-    first_ref := nextval('event_refs');
-    insert into events (agency_id, workspace_id, ref, id, type, object_id, conversation_id, changes, created_at)
-    values (agency, ws, first_ref, event_ids[2], case before when 'resolved' then 'conversation.reopened' else 'conversation.updated' end, conv, conv,
-      jsonb_build_object('status', 'open', 'owner', c.owner, 'state', case c.owner when 'team' then 'waiting' else c.owner end), at);
+  select agency % 16, r.ref, agency, ws, event_ids[1], 5, conv, at from r;
+
+  if was = 'open' then
+    update conversations x set last_seq = message_seq, last_public_seq = message_seq, turn_id = pending, waiting_since = since, active_at = active,
+      unread = true, version = x.version + 1, updated_at = at
+    where x.workspace_id = ws and x.id = conv;
+  else
+    update conversations x set last_seq = message_seq, last_public_seq = message_seq, turn_id = pending, waiting_since = since, active_at = at,
+      unread = true, version = x.version + 1, updated_at = at,
+      status = 'open', snoozed_until = null, owner = hands, member_id = case when hands = 'member' then x.member_id end,
+      epoch = x.epoch + case when x.owner <> hands then 1 else 0 end
+    where x.workspace_id = ws and x.id = conv;
+    changed := jsonb_build_object('status', 'open', 'owner', hands, 'state', case hands when 'team' then 'waiting' else hands end);
+    with r as materialized (
+      select nextval('event_refs') as ref
+    ), e as (
+      insert into events (agency_id, workspace_id, ref, id, type, object_id, conversation_id, changes, created_at)
+      select agency, ws, r.ref, event_ids[2], case was when 'resolved' then 'conversation.reopened' else 'conversation.updated' end, conv, conv, changed, at from r
+    )
     insert into event_inbox (lane, ref, agency_id, workspace_id, id, kind, conversation_id, created_at)
-    values (agency % 16, first_ref, agency, ws, event_ids[2], case before when 'resolved' then 4 else 2 end, conv, at);
+    select agency % 16, r.ref, agency, ws, event_ids[2], case was when 'resolved' then 4 else 2 end, conv, at from r;
   end if;
 
   outcome := 'stored';
   message_id := msg;
-  message_seq := c.last_seq;
-  turn := c.turn_id;
+  turn := pending;
   return next;
 end $$;
 
