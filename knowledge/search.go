@@ -48,7 +48,7 @@ type Hit struct {
 	HeadingPath      []string
 	Text, Language   string
 	Score            float64 // 6·Cosine + BM25, by which hits are ordered
-	Cosine           float64 // of the vectors; NaN while the passage has none
+	Cosine           float64 // of the vectors; 0 while the passage has none
 	BM25             float64 // as a share of what the question's words could reach, 0–1
 }
 
@@ -142,7 +142,10 @@ func search(ctx context.Context, tx pgx.Tx, w postgres.Workspace, q Query) (Foun
 			continue
 		}
 		seen[hit.PageID] = true
-		hit.Score, hit.Cosine, hit.BM25 = r.Score, float64(r.Cosine), r.BM25
+		hit.Score, hit.BM25 = r.Score, r.BM25
+		if c := float64(r.Cosine); !math.IsNaN(c) {
+			hit.Cosine = c
+		}
 		if cross {
 			hit.Score = r.Score - r.BM25
 		}
