@@ -4,7 +4,9 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -48,6 +50,54 @@ func setup(tb testing.TB, workspaces, each int) (*conversations.Conversations, [
 	return c, all
 }
 
+// cpu measures what work costs in processor time, of this process and of its
+// Postgres: unlike the time that passes it hardly depends on what else the
+// machine does.
+type cpu struct {
+	postmaster string
+	own, other float64
+}
+
+func (c *cpu) read(b *testing.B) (own, server float64) {
+	b.Helper()
+	ticks := func(pid string) (parent string, seconds float64) {
+		stat, err := os.ReadFile("/proc/" + pid + "/stat")
+		if err != nil {
+			return "", 0
+		}
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+2:]))
+		user, _ := strconv.ParseFloat(fields[11], 64)
+		system, _ := strconv.ParseFloat(fields[12], 64)
+		return fields[1], (user + system) / 100
+	}
+	if c.postmaster == "" {
+		var pid int
+		if err := postgrestest.Owner(b).QueryRow(b.Context(), "select pg_backend_pid()").Scan(&pid); err != nil {
+			b.Fatal(err)
+		}
+		c.postmaster, _ = ticks(strconv.Itoa(pid))
+	}
+	_, own = ticks(strconv.Itoa(os.Getpid()))
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		b.Skip("the processor time can't be read here")
+	}
+	for _, e := range entries {
+		if parent, seconds := ticks(e.Name()); parent == c.postmaster {
+			server += seconds
+		}
+	}
+	return own, server
+}
+
+func (c *cpu) begin(b *testing.B) { c.own, c.other = c.read(b) }
+
+func (c *cpu) report(b *testing.B) {
+	own, other := c.read(b)
+	b.ReportMetric((own-c.own)*1e6/float64(b.N), "cpu-go-us/op")
+	b.ReportMetric((other-c.other)*1e6/float64(b.N), "cpu-pg-us/op")
+}
+
 const text = "Hello, I ordered a lamp two weeks ago and it has not arrived yet. Could you tell me where it is, and whether I can still change the address?"
 
 func BenchmarkPost(b *testing.B) {
@@ -60,7 +110,11 @@ func BenchmarkPost(b *testing.B) {
 	var n atomic.Int64
 	for _, with := range []bool{true, false} {
 		b.Run("key="+strconv.FormatBool(with), func(b *testing.B) {
+			var used cpu
+			used.begin(b)
 			b.SetParallelism(16)
+			defer used.report(b)
+			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
 					p := places[rand.IntN(len(places))]
@@ -120,6 +174,9 @@ func BenchmarkBare(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer pool.Close()
+	var used cpu
+	used.begin(b)
+	defer used.report(b)
 	b.SetParallelism(16)
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
