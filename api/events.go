@@ -77,7 +77,7 @@ func (s *Server) listEvents(ctx context.Context, c *Call, in *listEvents) (out E
 	if err != nil {
 		return out, s.gone(c, err)
 	}
-	out = EventList{List: List[objects.Event]{Object: "list", HasMore: len(found.Events) == in.Limit}, Position: s.renderer.Positions.Format(f.AgencyID, found.To)}
+	out = EventList{List: List[objects.Event]{Object: "list", HasMore: len(found.Events) == in.Limit}, Position: s.positions.Format(f.AgencyID, found.To)}
 	if out.HasMore {
 		out.NextCursor = &out.Position
 	}
@@ -86,7 +86,7 @@ func (s *Server) listEvents(ctx context.Context, c *Call, in *listEvents) (out E
 }
 
 func (s *Server) position(c *Call, text string) (int64, error) {
-	at, err := s.renderer.Positions.Parse(c.Principal.AgencyID, text)
+	at, err := s.positions.Parse(c.Principal.AgencyID, text)
 	if err != nil {
 		return 0, fault.New(fault.Invalid, "cursor_invalid", "This is no position in your agency's log.")
 	}
@@ -143,13 +143,12 @@ func (s *Server) streamEvents(ctx context.Context, c *Call, in *streamEvents) (f
 			return
 		}
 		out := &stream{w: w, control: http.NewResponseController(w)}
-		if err := out.send([]byte("id: " + s.renderer.Positions.Format(f.AgencyID, after) + "\n\n")); err != nil {
+		if err := out.send([]byte("id: " + s.positions.Format(f.AgencyID, after) + "\n\n")); err != nil {
 			return
 		}
-		ctx, stop := s.streaming(hc.Context())
-		defer stop()
+		ctx := hc.Context()
 		err := s.hub.Follow(ctx, f, after, heartbeat, func(p events.Page) error { return s.emit(ctx, c, out, p) })
-		if err != nil && ctx.Err() == nil && !errors.Is(err, errStream) {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, errStream) && !errors.Is(err, events.ErrStopping) {
 			s.log.WarnContext(ctx, "a stream ended", "request_id", c.RequestID, "error", err)
 		}
 	}, nil
@@ -165,7 +164,7 @@ func (s *Server) emit(ctx context.Context, c *Call, out *stream, p events.Page) 
 	}
 	agency := c.Principal.AgencyID
 	if len(p.Events) == 0 {
-		return out.send([]byte("id: " + s.renderer.Positions.Format(agency, p.To) + "\n\n"))
+		return out.send([]byte("id: " + s.positions.Format(agency, p.To) + "\n\n"))
 	}
 	all, err := s.renderer.Events(ctx, c.Scope(), p.Events)
 	if err != nil {
@@ -181,16 +180,6 @@ func (s *Server) emit(ctx context.Context, c *Call, out *stream, p events.Page) 
 		frames = append(append(frames, data...), "\n\n"...)
 	}
 	return out.send(frames)
-}
-
-// streaming is a context that also ends when the server shuts down.
-func (s *Server) streaming(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	if s.closing == nil {
-		return ctx, cancel
-	}
-	stop := context.AfterFunc(s.closing, cancel)
-	return ctx, func() { stop(); cancel() }
 }
 
 // stream writes frames to a connection, each within its time.

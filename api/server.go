@@ -44,15 +44,13 @@ type Deps struct {
 	Handoff       *handoff.Handoff
 	Assistant     *assistant.Assistant
 	Webhooks      *webhooks.Webhooks
-	Hub           *events.Hub
+	Hub           *events.Hub // its Stop ends the streams of a server that shuts down
+	Positions     events.Positions
 	Renderer      *objects.Renderer
 
-	// Closing ends the streams, which otherwise would hold up a server that
-	// shuts down; nil: they end with their connections.
-	Closing context.Context //nolint:containedctx // it is a signal, and streams are what outlives a request's usual time
-	Clock   clock.Clock
-	Log     *slog.Logger
-	Box     *secrets.Box // seals receipts and positions
+	Clock clock.Clock
+	Log   *slog.Logger
+	Box   *secrets.Box // seals receipts and positions
 	// Ready tells why the server can't serve; nil: it can.
 	Ready func(context.Context) error
 	// LimitFactor multiplies the rate limits; 0 is 1.
@@ -68,9 +66,9 @@ type Server struct {
 	assistant     *assistant.Assistant
 	webhooks      *webhooks.Webhooks
 	hub           *events.Hub
+	positions     events.Positions
 	renderer      *objects.Renderer
 
-	closing context.Context //nolint:containedctx // see Deps
 	clock   clock.Clock
 	log     *slog.Logger
 	box     *secrets.Box
@@ -113,7 +111,7 @@ func Document() *huma.OpenAPI { return newServer(Deps{}).register(http.NewServeM
 func newServer(d Deps) *Server {
 	return &Server{
 		tenants: d.Tenants, knowledge: d.Knowledge, conversations: d.Conversations, handoff: d.Handoff, assistant: d.Assistant,
-		webhooks: d.Webhooks, hub: d.Hub, renderer: d.Renderer, closing: d.Closing,
+		webhooks: d.Webhooks, hub: d.Hub, positions: d.Positions, renderer: d.Renderer,
 		clock: d.Clock, log: d.Log, box: d.Box, ready: d.Ready,
 		limits: limits{factor: max(1, d.LimitFactor)},
 	}

@@ -60,9 +60,16 @@ type openedEscalation struct {
 // Renderer makes events of what the log holds: it reads the objects that they
 // are about, all of a batch at once.
 type Renderer struct {
-	DB        *postgres.DB
-	Positions events.Positions
+	db        *postgres.DB
+	positions events.Positions
+
+	// Knowledge reads the sources that events are about; nil: they are named only.
 	Knowledge *knowledge.Knowledge
+}
+
+// NewRenderer makes a Renderer.
+func NewRenderer(db *postgres.DB, positions events.Positions) *Renderer {
+	return &Renderer{db: db, positions: positions}
 }
 
 // Events renders events of one agency, for a reader with the given scope, who
@@ -72,7 +79,7 @@ func (r *Renderer) Events(ctx context.Context, s tenants.Scope, all []events.Eve
 		return []Event{}, nil
 	}
 	wanted := newWanted(all)
-	err := s.In(ctx, r.DB, func(tx pgx.Tx) error { return wanted.read(ctx, tx, s) })
+	err := s.In(ctx, r.db, func(tx pgx.Tx) error { return wanted.read(ctx, tx, s) })
 	if err != nil {
 		return nil, fmt.Errorf("render events: %w", err)
 	}
@@ -101,7 +108,7 @@ func (r *Renderer) WebhookBody(ctx context.Context, e events.Event, thin bool) (
 		return encode(all[0])
 	}
 	var uuids map[int64]ids.ID
-	err := s.In(ctx, r.DB, func(tx pgx.Tx) (err error) {
+	err := s.In(ctx, r.db, func(tx pgx.Tx) (err error) {
 		uuids, err = tenants.WorkspaceUUIDs(ctx, tx, e.AgencyID, []int64{e.WorkspaceID})
 		return err
 	})
@@ -125,7 +132,7 @@ func encode(e Event) ([]byte, error) {
 
 func (r *Renderer) event(e events.Event, workspace ids.ID) Event {
 	out := Event{
-		"event", id(ids.Event, e.ID), string(e.Type), r.Positions.Format(e.AgencyID, e.Position), id(ids.Workspace, workspace), at(e.At), EventData{},
+		"event", id(ids.Event, e.ID), string(e.Type), r.positions.Format(e.AgencyID, e.Position), id(ids.Workspace, workspace), at(e.At), EventData{},
 	}
 	if len(e.Changes) > 0 {
 		out.Data.Changes = e.Changes
@@ -237,7 +244,11 @@ func (w *wanted) readTenants(ctx context.Context, tx pgx.Tx, s tenants.Scope) er
 // readSources reads what only its own package can. Events of sources are few.
 func (r *Renderer) readSources(ctx context.Context, w *wanted, all []events.Event) error {
 	for _, e := range all {
-		if kindOf(e) != "source" || r.Knowledge == nil || w.found[e.Object] != nil {
+		if kindOf(e) != "source" || w.found[e.Object] != nil {
+			continue
+		}
+		if r.Knowledge == nil {
+			w.found[e.Object] = stub(e)
 			continue
 		}
 		s, err := r.Knowledge.Source(ctx, postgres.Workspace{AgencyID: e.AgencyID, ID: e.WorkspaceID}, e.Object)
