@@ -35,13 +35,21 @@ import (
 type wordEmbedder struct {
 	calls atomic.Int32
 	fail  atomic.Bool
+	while func() // called while passages are embedded; nil: nothing
 }
 
-func (e *wordEmbedder) Query(ctx context.Context, texts ...string) ([][]float32, error) {
-	return e.Passages(ctx, texts...)
+func (e *wordEmbedder) Query(_ context.Context, texts ...string) ([][]float32, error) {
+	return e.embed(texts)
 }
 
 func (e *wordEmbedder) Passages(_ context.Context, texts ...string) ([][]float32, error) {
+	if e.while != nil {
+		e.while()
+	}
+	return e.embed(texts)
+}
+
+func (e *wordEmbedder) embed(texts []string) ([][]float32, error) {
 	e.calls.Add(1)
 	if e.fail.Load() {
 		return nil, errors.New("the model is out")

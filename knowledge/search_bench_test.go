@@ -21,7 +21,7 @@ import (
 // the question's vector given. Words are as frequent as in a language.
 func BenchmarkSearch(b *testing.B) {
 	w := postgrestest.Tenant(b)
-	dice := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same words each time
+	dice := rand.New(rand.NewPCG(1, 2)) // the same words each time
 	zipf := rand.NewZipf(dice, 1.1, 8, 30_000)
 	sentence := func(n int) string {
 		var s strings.Builder

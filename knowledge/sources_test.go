@@ -203,6 +203,60 @@ func TestAFailingEmbedderLosesNothing(t *testing.T) {
 	}
 }
 
+func TestWhatIsDeletedWhileItIsEmbeddedGetsNoVector(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	gone, stays := b.text("Gone", "The garage closes at eleven."), b.text("Stays", "The pool opens at seven.")
+	once := sync.OnceFunc(func() {
+		if err := b.DeleteSource(t.Context(), b.w, gone.ID, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	b.model.while = once
+	b.drain()
+	if got := b.source(stays.ID); got.Status != knowledge.Ready || len(b.events(gone.ID)) != 0 {
+		t.Errorf("the other is %s, events of the deleted one %v", got.Status, b.events(gone.ID))
+	}
+	if n := b.number("select count(*) from passage_vectors where workspace_id = $1", b.w.ID); n != 1 {
+		t.Errorf("%d vectors", n)
+	}
+	b.checkIndex()
+}
+
+func TestTwoNodesThatEmbedAtOnceMakeASourceReadyOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var text strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&text, "# Chapter %d\n\nThe word of chapter %d is xyzzy%d.\n\n", i, i, i)
+	}
+	s := b.text("A text", text.String())
+	nodes := []*knowledge.Knowledge{b.Knowledge, b.with(&wordEmbedder{}), b.with(&wordEmbedder{})}
+	for range 20 {
+		var wg sync.WaitGroup
+		for _, args := range b.embedJobs() {
+			for _, node := range nodes {
+				wg.Go(func() {
+					if err := node.EmbedSlice(t.Context(), args); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+		}
+		wg.Wait()
+	}
+	if got := b.source(s.ID); got.Status != knowledge.Ready {
+		t.Errorf("it is %s", got.Status)
+	}
+	if types := b.events(s.ID); !slices.Equal(types, []string{"source.ready"}) {
+		t.Errorf("events %v", types)
+	}
+	if n := b.number("select count(*) from passage_vectors where workspace_id = $1", b.w.ID); n != 60 {
+		t.Errorf("%d vectors", n)
+	}
+	b.checkIndex()
+}
+
 func TestALaneWhoseJobWasLostIsRevived(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
