@@ -170,8 +170,10 @@ func TestAWishForSalesPeopleIsAWishForAPerson(t *testing.T) {
 			t.Errorf("%q escalates", text)
 		}
 	}
-	for _, text := range []string{"I want to talk to a sales representative", "can I talk to a sales representative?", "connect me to the sales team", "Ich möchte mit einem Mitarbeiter vom Vertrieb sprechen", "quiero hablar con una persona de ventas", "je veux parler à un conseiller commercial",
-		"I want a person, not sales", "not sales, get me a human from support"} {
+	for _, text := range []string{
+		"I want to talk to a sales representative", "can I talk to a sales representative?", "connect me to the sales team", "Ich möchte mit einem Mitarbeiter vom Vertrieb sprechen", "quiero hablar con una persona de ventas", "je veux parler à un conseiller commercial",
+		"I want a person, not sales", "not sales, get me a human from support",
+	} {
 		if got := effect(read(text), words.VisitorAsked, ""); got != words.Escalate {
 			t.Errorf("%q: %q", text, got)
 		}
