@@ -119,6 +119,7 @@ func (n *node) assemble(o options, box *secrets.Box) error {
 	})
 	positions := events.NewPositions(box.Block("positions"))
 	render := objects.NewRenderer(n.db, positions)
+	render.Knowledge = n.knowledge
 	hooks := webhooks.New(webhooks.Deps{
 		DB: n.db, Queue: q, Clock: now, Box: box, Client: outbound.NewClient(policy, webhooks.Timeout), Renderer: render, Log: n.log,
 	})
@@ -131,7 +132,7 @@ func (n *node) assemble(o options, box *secrets.Box) error {
 	}
 	n.api, err = api.New(api.Deps{
 		Tenants: n.tenants, Conversations: conv, Handoff: hand, Knowledge: n.knowledge, Assistant: brain, Webhooks: hooks,
-		Hub: n.hub, Positions: positions, Renderer: render, Clock: now, Log: n.log, Box: box, Ready: n.ready, LimitFactor: factor,
+		Hub: n.hub, Renderer: render, Clock: now, Log: n.log, Box: box, Ready: n.ready, LimitFactor: factor,
 	})
 	if err != nil {
 		return err

@@ -35,9 +35,12 @@ const (
 )
 
 type instance struct {
-	db     *postgres.DB
-	server string // URL of the server's login
-	owner  string // URL of the superuser, for the same database
+	// Kept although nothing reads it: a server whose keeper is collected as
+	// garbage loses the pipe that it lives by.
+	running *pgserver.Server
+	db      *postgres.DB
+	server  string // URL of the server's login
+	owner   string // URL of the superuser, for the same database
 }
 
 var shared = struct {
@@ -145,7 +148,7 @@ func start(tb testing.TB) (*instance, error) {
 	if err := postgres.EnsureLogin(ctx, admin, login, password); err != nil {
 		return nil, err
 	}
-	made := &instance{server: at(server.URL(), name, url.UserPassword(login, password)), owner: at(server.URL(), name, nil)}
+	made := &instance{running: server, server: at(server.URL(), name, url.UserPassword(login, password)), owner: at(server.URL(), name, nil)}
 	made.db, err = postgres.Open(ctx, made.server, 20)
 	return made, err
 }
