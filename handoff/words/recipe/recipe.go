@@ -106,6 +106,10 @@ type Trained struct {
 // thresholds: of the weights to ship from all families, of those without a
 // family from the others.
 func (s *Set) Train(progress io.Writer) (*Trained, error) {
+	return s.train(append([]string{Person, Any}, Topics...), progress)
+}
+
+func (s *Set) train(names []string, progress io.Writer) (*Trained, error) {
 	var families []string
 	for i := range s.Rows {
 		if f := s.Rows[i].Family(); s.Rows[i].Trainable() && !slices.Contains(families, f) {
@@ -113,7 +117,9 @@ func (s *Set) Train(progress io.Writer) (*Trained, error) {
 		}
 	}
 	slices.Sort(families)
-	names := append([]string{Person, Any}, Topics...)
+	if !slices.ContainsFunc(s.Rows, func(r Row) bool { return r.Trainable() && r.Ordinary() }) {
+		return nil, errNothingOrdinary
+	}
 
 	// fits[0] is on everything, fits[i] without families[i-1].
 	fits := make([]linear.Weights, len(families)+1)
