@@ -45,6 +45,10 @@ func Detect(text string, likely ...string) string {
 	if letters < enough {
 		return first
 	}
+	// What has a script of its own, or is long, statistics know best.
+	if tag, clear := byWords(text); clear && letters < 4*plenty {
+		return tag
+	}
 	allowed := map[whatlanggo.Lang]bool{}
 	for l := range spoken {
 		allowed[l] = true
@@ -60,8 +64,10 @@ func Detect(text string, likely ...string) string {
 	switch {
 	case !known:
 		return first
-	case len(likely) == 0, letters >= plenty, info.Confidence >= clear, expected(tag, likely):
+	case letters >= plenty, info.Confidence >= clear, expected(tag, likely), marked(text):
 		return tag
+	case len(likely) == 0:
+		return "en" // a short text without one function word: more often English than not
 	}
 	// Not sure enough to leave the likely ones: the best of them, if it is there.
 	for l := range allowed {
@@ -77,6 +83,11 @@ func Detect(text string, likely ...string) string {
 		return t
 	}
 	return first
+}
+
+// marked tells whether a text has letters that English has not.
+func marked(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII && unicode.IsLetter(r) })
 }
 
 // Same tells whether two tags name one language, whatever the region.

@@ -17,6 +17,15 @@ func TestAMessageThatShowsItsLanguageIsTakenForIt(t *testing.T) {
 		{"Hoe kan ik het bezorgadres wijzigen van een bestelling die al onderweg is?", "nl", []string{"en"}},
 		{"Jak mogę zmienić adres dostawy zamówienia, które zostało już wysłane?", "pl", []string{"en"}},
 		{"Как изменить адрес доставки уже отправленного заказа?", "ru", []string{"en"}},
+		{"How do I make a webhook endpoint?", "en", nil},
+		{"Where is my parcel?", "en", []string{"de"}},
+		{"Wo ist mein Paket?", "de", []string{"en"}},
+		{"Où est mon colis ?", "fr", []string{"en"}},
+		{"¿Dónde está mi paquete?", "es", []string{"en"}},
+		{"Dov'è il mio pacco?", "it", []string{"en"}},
+		{"Onde está a minha encomenda?", "pt", []string{"en"}},
+		{"Waar is mijn pakket?", "nl", []string{"en"}},
+		{"Gdzie jest moja paczka?", "pl", []string{"en"}},
 		{"如何更改已发货订单的送货地址？", "zh", []string{"en"}},
 	} {
 		if got := Detect(c.text, c.likely...); got != c.want {
