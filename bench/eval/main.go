@@ -92,7 +92,7 @@ func run(ctx context.Context, dataDir, only string, out, progress io.Writer) err
 	if err != nil {
 		return fmt.Errorf("load the embedder: %w", err)
 	}
-	defer model.Close() //nolint:errcheck // the program ends
+	defer model.Close()
 	for _, e := range evaluations {
 		if only != "" && only != e.name {
 			continue

@@ -72,12 +72,13 @@ type Embedder interface {
 
 // Bounds of the work on one turn.
 const (
-	// perMessage and perTurn are how many sentences are embedded.
-	perMessage, perTurn = 12, 36
+	// perMessage and perTurn are how many sentences are embedded, perTurnBytes
+	// how much of them: about half a second on one core.
+	perMessage, perTurn, perTurnBytes = 12, 36, 12_000
 	// patience is how long the embedder is waited for.
 	patience = 3 * time.Second
 	// maxEmbedded is how much of a sentence without an end is embedded, in bytes.
-	maxEmbedded = 1000
+	maxEmbedded = 600
 	// maxEvidence is how much of a sentence is kept, in characters.
 	maxEvidence = 300
 )
@@ -218,11 +219,15 @@ func (r *Reader) embed(ctx context.Context, pieces [][]string) [][][]float32 {
 	type place struct{ message, piece int }
 	var places []place
 	var texts []string
+	bytes := 0
 	// The newest messages first: with fifty of them the budget runs out.
-	for i := len(pieces) - 1; i >= 0 && len(texts) < perTurn; i-- {
+	for i := len(pieces) - 1; i >= 0 && len(texts) < perTurn && bytes < perTurnBytes; i-- {
 		out[i] = make([][]float32, len(pieces[i]))
 		for _, j := range r.detector.Promising(pieces[i], min(perMessage, perTurn-len(texts))) {
-			places, texts = append(places, place{i, j}), append(texts, cut(pieces[i][j]))
+			if text := cut(pieces[i][j]); bytes+len(text) <= perTurnBytes {
+				bytes += len(text)
+				places, texts = append(places, place{i, j}), append(texts, text)
+			}
 		}
 	}
 	if len(texts) == 0 {

@@ -177,11 +177,11 @@ func TestAFailingEmbedderIsLoggedWithoutAnybodysWords(t *testing.T) {
 
 func TestTheWorkOnATurnIsBounded(t *testing.T) {
 	t.Parallel()
-	calls, texts, longest := 0, 0, 0
+	calls, texts, longest, bytes := 0, 0, 0, 0
 	r := reader(t, func(_ context.Context, all ...string) ([][]float32, error) {
 		calls, texts = calls+1, texts+len(all)
 		for _, s := range all {
-			longest = max(longest, len(s))
+			longest, bytes = max(longest, len(s)), bytes+len(s)
 		}
 		return slicesOf(len(all), 384), nil
 	})
@@ -195,8 +195,13 @@ func TestTheWorkOnATurnIsBounded(t *testing.T) {
 	}
 	many[7] = strings.Repeat("без конца и края ", 5000)
 	r.Read(t.Context(), turn(many...), nil)
-	if calls != 1 || texts > 36 || longest > 1100 {
-		t.Errorf("%d calls with %d texts, the longest of %d bytes", calls, texts, longest)
+	if calls != 1 || texts > 36 || longest > 610 || bytes > 12_000 {
+		t.Errorf("%d calls with %d texts of %d bytes, the longest of %d", calls, texts, bytes, longest)
+	}
+	bytes = 0
+	r.Read(t.Context(), turn(strings.Repeat(strings.Repeat("a bc ", 300)+". ", 30), strings.Repeat(strings.Repeat("a bc ", 300)+". ", 30), strings.Repeat(strings.Repeat("a bc ", 300)+". ", 30)), nil)
+	if bytes < 6000 || bytes > 12_000 {
+		t.Errorf("%d bytes of long sentences", bytes)
 	}
 	texts = 0
 	r.Read(t.Context(), turn(long.String()), nil)
