@@ -146,11 +146,14 @@ const (
 	defaultSame     = defaultNegative + share*(defaultPositive-defaultNegative)
 	defaultCross    = .9
 
-	share    = .38 // of the way from off-topic questions to headings, where chances are even
+	share    = .40 // of the way from off-topic questions to headings, where chances are even
 	mostly   = .5  // of that way at most, wherever single off-topic questions land
 	quantile = .97 // of the off-topic questions that lie below the even chance
-	slope    = .7
+	slope    = .85
 	prior    = 10 // questions that the defaults are worth
+	// Where nothing is said in other languages, off-topic questions land far
+	// away, which says little of those that aren't.
+	crossFloor = .8
 )
 
 // Calibrate makes a workspace's calibration from the signals of OffTopic and of
@@ -178,7 +181,7 @@ func Calibrate(offTopic, headings []rank.Signals) Calibration {
 	if len(same) >= prior {
 		c.Same = math.Max(c.Same, math.Min(at(same, quantile), from+mostly*way))
 	}
-	c.Cross = shrink(at(cross, quantile), defaultCross, len(cross))
+	c.Cross = math.Max(crossFloor, shrink(at(cross, quantile), defaultCross, len(cross)))
 	return c
 }
 

@@ -25,7 +25,6 @@ const (
 type set struct {
 	name string
 	*workspace
-	langs []string // of the content
 	calls []call
 }
 
@@ -38,12 +37,9 @@ type call struct {
 
 func (s *set) ask(c *call) *found { return s.workspace.ask(c.Question, c.vector, c.without) }
 
-// crossLanguage tells that a question's language is none of the content's.
-func (s *set) crossLanguage(c *call) bool { return !slices.Contains(s.langs, c.Lang) }
-
 func (s *set) signals(c *call) rank.Signals {
 	f := s.ask(c)
-	return f.question.Signals(f.hits, s.crossLanguage(c))
+	return f.question.Signals(f.hits, f.crossLanguage(c.Lang))
 }
 
 // right tells whether a passage belongs to the document, or page, that is asked for.
@@ -135,7 +131,7 @@ func (l *loader) documents(name string) error {
 		if lang == "en" {
 			continue
 		}
-		s := &set{name: "xquad " + lang + " → en", workspace: by["en"].workspace, langs: by["en"].langs}
+		s := &set{name: "xquad " + lang + " → en", workspace: by["en"].workspace}
 		for _, q := range qs {
 			if q.Lang == lang {
 				kind := l.kind(name, &q)
@@ -203,7 +199,6 @@ func (l *loader) finish(s *set) error {
 	if err := s.embed(l.cache); err != nil {
 		return err
 	}
-	s.langs = s.languages()
 	for _, q := range l.off {
 		s.calls = append(s.calls, call{question: q, kind: offTopic})
 	}
@@ -221,21 +216,6 @@ func (l *loader) finish(s *set) error {
 	}
 	l.sets = append(l.sets, s)
 	return nil
-}
-
-// languages are those of at least a twentieth of the passages.
-func (w *workspace) languages() []string {
-	n := map[string]int{}
-	for i := range w.passages {
-		n[w.passages[i].lang]++
-	}
-	var out []string
-	for lang, count := range n {
-		if count*20 >= len(w.passages) {
-			out = append(out, lang)
-		}
-	}
-	return out
 }
 
 // headings are at most n headings of passages, spread over the workspace.

@@ -72,18 +72,18 @@ type found struct {
 
 func (f *found) passage(i int) *passage { return &f.ws.passages[f.hits[i].ID] }
 
-// docs are the documents in the order of their best passages, without repetitions.
-func (f *found) docs() []string {
-	var out []string
-	for i := range f.hits {
-		if d := f.passage(i).doc; !slices.Contains(out, d) {
-			out = append(out, d)
-		}
+// crossLanguage tells that the content is of another language than the question,
+// as the server does: none of the nearest 20 passages is of the question's.
+func (f *found) crossLanguage(lang string) bool {
+	near := make([]int, len(f.hits))
+	for i := range near {
+		near[i] = i
 	}
-	return out
+	slices.SortFunc(near, func(a, b int) int { return cmp.Compare(f.hits[b].Cosine, f.hits[a].Cosine) })
+	return !slices.ContainsFunc(near[:min(20, len(near))], func(i int) bool { return f.passage(i).lang == lang })
 }
 
-// lacking is the corpus without the passages of which without says so.
+// corpus is what is known of the words, but for the passages that without tells.
 func (w *workspace) corpus(question string, without func(*passage) bool) rank.Corpus {
 	c := rank.Corpus{Passages: len(w.passages), DF: map[string]int{}}
 	words, distinct := w.words, rank.Distinct(question)
