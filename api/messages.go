@@ -144,14 +144,29 @@ func (s *Server) memberWrites(ctx context.Context, c *Call, id ids.ID, b Message
 		note, err := s.conversations.Note(ctx, c.Workspace, id, conversations.Note{
 			MemberID: member, Text: b.Text, ClientID: b.ClientID, Metadata: b.Metadata,
 		}, c.Receipt)
-		c.repeated(note.Repeated)
-		return PostedMessage{Message: objects.FromMessage(note.Message)}, err
+		return s.written(ctx, c, note.Message, note.Repeated, err)
 	}
 	replied, err := s.handoff.Reply(ctx, c.Workspace, id, handoff.Reply{
 		MemberID: member, Text: b.Text, ClientID: b.ClientID, ExpectedSeq: b.ExpectedSeq, TakeOver: b.TakeOver, Metadata: b.Metadata,
 	}, c.Receipt)
-	c.repeated(replied.Repeated)
-	return PostedMessage{Message: objects.FromMessage(replied.Message)}, err
+	return s.written(ctx, c, replied.Message, replied.Repeated, err)
+}
+
+// written renders what a member wrote, with their name, which what was just
+// stored does not hold.
+func (s *Server) written(ctx context.Context, c *Call, m conversations.Message, repeated bool, err error) (PostedMessage, error) {
+	if err != nil {
+		return PostedMessage{}, err
+	}
+	c.repeated(repeated)
+	if m.MemberName == "" {
+		member, err := s.tenants.Member(ctx, tenants.Of(c.Workspace), m.MemberID)
+		if err != nil && fault.Of(err).Kind != fault.NotFound {
+			return PostedMessage{}, err
+		}
+		m.MemberName = member.Name
+	}
+	return PostedMessage{Message: objects.FromMessage(m)}, nil
 }
 
 // repeated answers 200 where nothing was made.
