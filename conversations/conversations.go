@@ -78,6 +78,7 @@ type Conversation struct {
 	Epoch                int64
 	LastSeq              int64
 	LastPublicSeq        int64
+	LastVisitorSeq       int64
 	PendingOffer         int64  // seq of the message that offers a person; counts for the next turn only; 0: none
 	UnsureTurns          int    // turns in a row that were answered with an offer
 	TurnID, EscalationID ids.ID // the pending turn, the open escalation

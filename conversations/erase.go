@@ -46,11 +46,13 @@ delete from timers where workspace_id = @workspace_id and (
   or kind = @turn_due and object_id in (select id from turns where workspace_id = @workspace_id and conversation_id = any (@conversations) and status = 'pending'))`
 
 	eraseTurnsSQL = `
-update turns set status = 'handled', leased_at = null, updated_at = @now
-where workspace_id = @workspace_id and conversation_id = any (@conversations) and status = 'pending'`
+update turns t set status = 'handled', last_seq = c.last_visitor_seq, leased_at = null, updated_at = @now
+from conversations c
+where t.workspace_id = @workspace_id and t.conversation_id = any (@conversations) and t.status = 'pending'
+  and c.workspace_id = t.workspace_id and c.id = t.conversation_id`
 
 	eraseThreadsSQL = `
-update conversations set status = 'resolved', subject = '', language = '', tags = '{}', metadata = '{}', turn_id = null, escalation_id = null,
+update conversations set erased = true, status = 'resolved', subject = '', language = '', tags = '{}', metadata = '{}', turn_id = null, escalation_id = null,
   pending_offer = 0, waiting_since = null, snoozed_until = null, unread = false, epoch = epoch + 1, version = version + 1, updated_at = @now
 where workspace_id = @workspace_id and id = any (@conversations)`
 )

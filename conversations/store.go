@@ -36,15 +36,17 @@ func columns(of string, names ...string) string {
 var (
 	conversationFields = []string{
 		"id", "contact_id", "workspace_id", "channel", "language", "subject", "status", "owner", "?member_id", "?assignee_id",
-		"epoch", "last_seq", "last_public_seq", "pending_offer", "unsure_turns", "?turn_id", "?escalation_id",
+		"epoch", "last_seq", "last_public_seq", "last_visitor_seq", "pending_offer", "unsure_turns", "?turn_id", "?escalation_id",
 		"waiting_since", "snoozed_until", "active_at", "tags", "metadata", "unread", "version", "created_at", "updated_at",
 	}
 	messageFields = []string{
 		"id", "conversation_id", "seq", "author", "?member_id", "visibility", "status", "text", "[citations", "confidence", "offers",
 		"-client_id", "?turn_id", "{metadata", "created_at", "updated_at",
 	}
+	// As selectTurns and claimSQL write them, and last_seq, which is the
+	// conversation's as long as the turn is pending.
 	turnFields = []string{
-		"id", "conversation_id", "status", "first_seq", "last_seq", "due_at", "lease", "runs", "?message_id", "?escalation_id", "?next_turn_id",
+		"id", "conversation_id", "status", "first_seq", "due_at", "lease", "runs", "?message_id", "?escalation_id", "?next_turn_id",
 		"created_at", "updated_at",
 	}
 	contactFields = []string{
@@ -59,14 +61,20 @@ var (
 var selectMessages = "select " + columns("m.", messageFields...) + `, coalesce(mm.name, '') as member_name
 from messages m left join members mm on mm.agency_id = m.agency_id and mm.id = m.member_id `
 
+const lastOfTurn = ", case t.status when 'pending' then c.last_visitor_seq else t.last_seq end as last_seq"
+
+// selectTurns reads turns as t, with their conversations as c. What follows may
+// be more joins and is the condition.
+var selectTurns = "select " + columns("t.", turnFields...) + lastOfTurn + `
+from turns t join conversations c on c.workspace_id = t.workspace_id and c.id = t.conversation_id `
+
 var (
-	lockSQL = "select l.workspace_status, l.contact_status, " + columns("(l.c).", conversationFields...) +
+	lockSQL = "select l.workspace_status, " + columns("(l.c).", conversationFields...) +
 		" from lock_conversation(@workspace_id, @id) l"
-	pendingTurnSQL = "select " + columns("t.", turnFields...) + ` from turns t
-where t.workspace_id = @workspace_id and t.conversation_id = @id and t.status = 'pending'`
+	pendingTurnSQL     = selectTurns + `where t.workspace_id = @workspace_id and t.conversation_id = @id and t.status = 'pending'`
 	getConversationSQL = "select " + columns("c.", conversationFields...) + " from conversations c where %s and c.id = @id"
-	getTurnSQL         = "select " + columns("t.", turnFields...) + " from turns t where t.workspace_id = @workspace_id and t.id = @id"
-	turnOfMessageSQL   = "select " + columns("t.", turnFields...) + ` from messages m join turns t on t.workspace_id = m.workspace_id and t.id = m.turn_id
+	getTurnSQL         = selectTurns + "where t.workspace_id = @workspace_id and t.id = @id"
+	turnOfMessageSQL   = selectTurns + `join messages m on m.workspace_id = t.workspace_id and m.turn_id = t.id
 where m.workspace_id = @workspace_id and m.id = @id`
 	getContactSQL = "select " + columns("k.", contactFields...) + " from contacts k where k.workspace_id = @workspace_id and k.id = @id"
 )
@@ -79,7 +87,7 @@ from post_message(@workspace_id, @agency_id, @conversation, @message, @text, @cl
 
 	updateConversationSQL = `
 update conversations set channel = @channel, language = @language, subject = @subject, status = @status, owner = @owner, member_id = @member_id,
-  assignee_id = @assignee_id, epoch = @epoch, last_seq = @last_seq, last_public_seq = @last_public_seq, pending_offer = @pending_offer,
+  assignee_id = @assignee_id, epoch = @epoch, last_seq = @last_seq, last_public_seq = @last_public_seq, last_visitor_seq = @last_visitor_seq, pending_offer = @pending_offer,
   unsure_turns = @unsure_turns, turn_id = @turn_id, escalation_id = @escalation_id, waiting_since = @waiting_since, snoozed_until = @snoozed_until,
   active_at = @active_at, tags = @tags, metadata = @metadata, unread = @unread, version = @version, updated_at = @now
 where workspace_id = @workspace_id and id = @id`

@@ -41,7 +41,7 @@ type Thread struct {
 func (c *Conversations) Lock(ctx context.Context, tx pgx.Tx, w postgres.Workspace, id ids.ID) (*Thread, error) {
 	t := &Thread{c: c, tx: tx, w: w, Now: c.Now()}
 	type locked struct {
-		WorkspaceStatus, ContactStatus *string
+		WorkspaceStatus *string
 		Conversation
 	}
 	var found locked
@@ -63,8 +63,7 @@ func (c *Conversations) Lock(ctx context.Context, tx pgx.Tx, w postgres.Workspac
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("lock conversation %x: %w", id, err)
 	}
-	if found.ID.IsZero() || found.WorkspaceStatus == nil || *found.WorkspaceStatus == "deleting" ||
-		found.ContactStatus == nil || *found.ContactStatus != "active" {
+	if found.ID.IsZero() || found.WorkspaceStatus == nil || *found.WorkspaceStatus == "deleting" {
 		return nil, noConversation()
 	}
 	t.Suspended = *found.WorkspaceStatus == "suspended"
@@ -253,7 +252,7 @@ func (t *Thread) Save(ctx context.Context) error {
 	}
 	t.batch.Queue(updateConversationSQL, args{
 		"workspace_id": t.w.ID, "id": t.ID, "channel": t.Channel, "language": t.Language, "subject": t.Subject, "status": t.Status, "owner": t.Owner,
-		"member_id": orNull(t.MemberID), "assignee_id": orNull(t.AssigneeID), "epoch": t.Epoch, "last_seq": t.LastSeq, "last_public_seq": t.LastPublicSeq,
+		"member_id": orNull(t.MemberID), "assignee_id": orNull(t.AssigneeID), "epoch": t.Epoch, "last_seq": t.LastSeq, "last_public_seq": t.LastPublicSeq, "last_visitor_seq": t.LastVisitorSeq,
 		"pending_offer": t.PendingOffer, "unsure_turns": t.UnsureTurns, "turn_id": orNull(t.TurnID), "escalation_id": orNull(t.EscalationID),
 		"waiting_since": t.WaitingSince, "snoozed_until": t.SnoozedUntil, "active_at": t.ActiveAt, "tags": t.Tags, "metadata": t.Metadata,
 		"unread": t.Unread, "version": t.Version, "now": t.Now,

@@ -52,8 +52,10 @@ func (w Work) Last() int64 {
 
 var claimSQL = `
 update turns t set lease = t.lease + 1, leased_at = @now
+from conversations c
 where t.workspace_id = @workspace_id and t.id = @id and t.status = 'pending' and (t.lease = @lease or t.leased_at < @silent)
-returning ` + columns("t.", turnFields...)
+  and c.workspace_id = @workspace_id and c.id = t.conversation_id
+returning ` + columns("t.", turnFields...) + lastOfTurn
 
 const workspaceStatusSQL = `select w.status from workspaces w where w.workspace_id = @workspace_id`
 

@@ -251,7 +251,7 @@ union all select 'a pending turn has no timer' from c where turn_id is not null 
 union all select 'an ended turn has a timer' from turns t where workspace_id = @w and conversation_id = @id and status <> 'pending' and exists (select from timers where workspace_id = @w and kind = 1 and object_id = t.id)
 union all select 'a snoozed one has no timer, or another has one' from c where (status = 'snoozed') <> exists (select from timers where workspace_id = @w and kind = 3 and object_id = @id)
 union all select 'a visitor''s message ' || m.seq || ' points to no turn that holds it' from messages m left join turns t on t.workspace_id = @w and t.id = m.turn_id
-  where m.workspace_id = @w and m.conversation_id = @id and m.author = 'visitor' and m.turn_id is not null and (t.id is null or m.seq not between t.first_seq and t.last_seq)
+  where m.workspace_id = @w and m.conversation_id = @id and m.author = 'visitor' and m.turn_id is not null and (t.id is null or m.seq not between t.first_seq and case t.status when 'pending' then (select last_visitor_seq from c) else t.last_seq end)
 union all select 'the assistant said two things about one turn' from messages m where m.workspace_id = @w and m.conversation_id = @id and m.author = 'assistant' group by m.turn_id having count(*) > 1
 union all select 'an answered turn has no answer of the assistant' from turns t where workspace_id = @w and conversation_id = @id and status = 'answered'
   and not exists (select from messages m where m.workspace_id = @w and m.id = t.message_id and m.author = 'assistant' and m.turn_id = t.id)

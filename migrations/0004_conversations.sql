@@ -27,35 +27,40 @@ create unique index contacts_external_id on contacts (workspace_id, external_id)
 create index contacts_agency on contacts (agency_id, id) where status = 'active';
 
 create table conversations (
-  agency_id       bigint not null,
-  workspace_id    bigint not null,
-  id              uuid not null,
-  contact_id      uuid not null,
-  channel         text not null check (length(channel) between 1 and 40),
-  language        text not null default '' check (length(language) <= 35),
-  subject         text not null default '' check (length(subject) <= 500),
-  status          text not null default 'open' check (status in ('open', 'snoozed', 'resolved')),
-  owner           text not null default 'assistant' check (owner in ('assistant', 'team', 'member')),
-  member_id       uuid check ((owner = 'member') = (member_id is not null)),
-  assignee_id     uuid,
-  epoch           bigint not null default 1, -- counts changes of ownership
-  last_seq        bigint not null default 0,
-  last_public_seq bigint not null default 0,
-  pending_offer   bigint not null default 0, -- seq of the message that offers a person; 0: none
-  unsure_turns    smallint not null default 0, -- turns in a row that were answered with an offer
-  turn_id         uuid, -- the pending one
-  escalation_id   uuid, -- the open one
-  waiting_since   timestamptz, -- since when somebody waits for a person
-  snoozed_until   timestamptz,
-  active_at       timestamptz not null, -- when something last happened that an inbox moves for
-  tags            text[] not null default '{}',
-  metadata        jsonb not null default '{}',
-  unread          boolean not null default true,
-  version         bigint not null default 1,
-  created_at      timestamptz not null,
-  updated_at      timestamptz not null,
+  agency_id        bigint not null,
+  workspace_id     bigint not null,
+  id               uuid not null,
+  contact_id       uuid not null,
+  channel          text not null,
+  language         text not null default '',
+  subject          text not null default '',
+  status           text not null default 'open',
+  owner            text not null default 'assistant',
+  member_id        uuid,
+  assignee_id      uuid,
+  epoch            bigint not null default 1, -- counts changes of ownership
+  last_seq         bigint not null default 0,
+  last_public_seq  bigint not null default 0,
+  last_visitor_seq bigint not null default 0, -- also the end of the pending turn
+  pending_offer    bigint not null default 0, -- seq of the message that offers a person; 0: none
+  unsure_turns     smallint not null default 0, -- turns in a row that were answered with an offer
+  turn_id          uuid, -- the pending one
+  escalation_id    uuid, -- the open one
+  waiting_since    timestamptz, -- since when somebody waits for a person
+  snoozed_until    timestamptz,
+  active_at        timestamptz not null, -- when something last happened that an inbox moves for
+  tags             text[] not null default '{}',
+  metadata         jsonb not null default '{}',
+  unread           boolean not null default true,
+  erased           boolean not null default false, -- the contact was erased
+  version          bigint not null default 1,
+  created_at       timestamptz not null,
+  updated_at       timestamptz not null,
   primary key (workspace_id, id),
-  foreign key (workspace_id, contact_id) references contacts (workspace_id, id)
+  foreign key (workspace_id, contact_id) references contacts (workspace_id, id),
+  -- One check, because each costs every message a few microseconds.
+  constraint conversations_state check (status in ('open', 'snoozed', 'resolved') and owner in ('assistant', 'team', 'member')
+    and (owner = 'member') = (member_id is not null))
 ) with (fillfactor = 80);
 comment on table conversations is 'erasure: emptied; ids, states and times stay';
 create index conversations_contact on conversations (workspace_id, contact_id, id);
@@ -81,16 +86,16 @@ create table messages (
   workspace_id    bigint not null,
   id              uuid not null,
   conversation_id uuid not null,
-  seq             bigint not null check (seq > 0),
-  author          text not null check (author in ('visitor', 'assistant', 'member', 'system')),
-  member_id       uuid check ((author = 'member') = (member_id is not null)),
-  visibility      text not null default 'public' check (visibility in ('public', 'team')),
-  status          text not null default 'complete' check (status in ('complete', 'streaming', 'interrupted')),
+  seq             bigint not null,
+  author          text not null,
+  member_id       uuid,
+  visibility      text not null default 'public',
+  status          text not null default 'complete',
   text            text not null,
   citations       jsonb,
   confidence      double precision,
   offers          boolean not null default false, -- it ends with the offer of a person
-  client_id       text check (length(client_id) between 1 and 255),
+  client_id       text,
   turn_id         uuid,
   metadata        jsonb,
   created_at      timestamptz not null,
@@ -98,7 +103,9 @@ create table messages (
   primary key (workspace_id, id),
   -- Written only under the conversation's lock, which is what a foreign key
   -- would take a second time for every message.
-  unique (workspace_id, conversation_id, seq)
+  unique (workspace_id, conversation_id, seq),
+  constraint messages_kind check (author in ('visitor', 'assistant', 'member', 'system') and (author = 'member') = (member_id is not null)
+    and visibility in ('public', 'team') and status in ('complete', 'streaming', 'interrupted'))
 );
 comment on table messages is 'erasure: emptied; ids, authors and times stay';
 create unique index messages_client_id on messages (workspace_id, conversation_id, client_id) where client_id is not null;
@@ -110,7 +117,7 @@ create table turns (
   conversation_id uuid not null,
   status          text not null default 'pending' check (status in ('pending', 'answered', 'escalated', 'superseded', 'handled')),
   first_seq       bigint not null,
-  last_seq        bigint not null,
+  last_seq        bigint not null, -- while it is pending, the conversation's last_visitor_seq counts
   due_at          timestamptz not null,
   lease           bigint not null default 1, -- the fence: only the job that carries it may store
   leased_at       timestamptz, -- when its job was enqueued, or last gave a sign of life; null: not pending
@@ -121,7 +128,7 @@ create table turns (
   next_turn_id    uuid,
   created_at      timestamptz not null,
   updated_at      timestamptz not null,
-  primary key (workspace_id, id) -- and no foreign key, as with messages
+  primary key (workspace_id, id) -- no foreign key, as with messages
 ) with (fillfactor = 80);
 comment on table turns is 'erasure: holds ids only';
 create unique index turns_pending on turns (workspace_id, conversation_id) where status = 'pending';
@@ -160,20 +167,18 @@ end $$;
 create policy system on turns for select to relaydesk_system using (true);
 grant select (agency_id, workspace_id, id, due_at, leased_at, requeued) on turns to relaydesk_system;
 
--- Locks a conversation, and before it the workspace and the person, so that
--- neither is removed under a write. This is the order everywhere; a removal
--- takes theirs first, too. No row: there is no such conversation.
+-- Locks a conversation. That its person or its workspace is not removed under a
+-- write needs no lock on their rows: who erases a person, or removes a workspace,
+-- locks that row against new conversations, and then each conversation that there
+-- is. No row: there is no such conversation.
 create function lock_conversation(ws bigint, conv uuid)
-returns table (workspace_status text, contact_status text, c conversations)
+returns table (workspace_status text, c conversations)
 language plpgsql as $$
-declare who uuid;
 begin
-  select x.contact_id into who from conversations x where x.workspace_id = ws and x.id = conv;
+  select x.* into c from conversations x where x.workspace_id = ws and x.id = conv and not x.erased for update;
   if not found then return; end if;
-  select w.status into workspace_status from workspaces w where w.workspace_id = ws for key share;
-  select k.status into contact_status from contacts k where k.workspace_id = ws and k.id = who for key share;
-  select x.* into c from conversations x where x.workspace_id = ws and x.id = conv for update;
-  if found then return next; end if;
+  select w.status into workspace_status from workspaces w where w.workspace_id = ws;
+  return next;
 end $$;
 
 -- What a visitor writes, in one round trip: the message with the next seq, its
@@ -188,19 +193,20 @@ create function post_message(
 returns table (outcome text, message_id uuid, message_seq bigint, contact uuid, turn uuid, turn_first bigint, turn_due timestamptz, opened boolean)
 language plpgsql as $$
 declare
-  standing text; person text; was text; hands text; pending uuid; called uuid; since timestamptz; active timestamptz; seconds int; changed jsonb;
+  standing text; was text; hands text; pending uuid; called uuid; since timestamptz; active timestamptz; seconds int; changed jsonb;
 begin
   opened := false;
   outcome := 'gone';
-  -- The order of the locks is that of lock_conversation: workspace, contact, conversation.
-  select w.status, k.status, k.id, x.status, x.owner, x.turn_id, x.escalation_id, x.waiting_since, x.active_at, x.last_seq + 1
-  into standing, person, contact, was, hands, pending, called, since, active, message_seq
+  -- The lock, as lock_conversation takes it. Where it had to be waited for, what
+  -- the turn's columns show may be older than the conversation's.
+  select w.status, x.contact_id, x.status, x.owner, x.turn_id, x.escalation_id, x.waiting_since, x.active_at, x.last_seq + 1, t.first_seq, t.due_at
+  into standing, contact, was, hands, pending, called, since, active, message_seq, turn_first, turn_due
   from conversations x
-  join contacts k on k.workspace_id = x.workspace_id and k.id = x.contact_id
-  join workspaces w on w.workspace_id = x.workspace_id
-  where x.workspace_id = ws and x.id = conv and k.workspace_id = ws and w.workspace_id = ws
-  for key share of w for key share of k for update of x;
-  if not found or standing = 'deleting' or person <> 'active' then return next; return; end if;
+  join workspaces w on w.workspace_id = ws
+  left join turns t on t.workspace_id = ws and t.id = x.turn_id
+  where x.workspace_id = ws and x.id = conv and not x.erased
+  for update of x;
+  if not found or standing = 'deleting' then return next; return; end if;
 
   if client is not null then
     select m.id into message_id from messages m where m.workspace_id = ws and m.conversation_id = conv and m.client_id = client;
@@ -225,8 +231,9 @@ begin
       end if;
     end if;
   elsif pending is not null then
-    update turns t set last_seq = message_seq, updated_at = at where t.workspace_id = ws and t.id = pending
-    returning t.first_seq, t.due_at into turn_first, turn_due;
+    if turn_due is null then
+      select t.first_seq, t.due_at into turn_first, turn_due from turns t where t.workspace_id = ws and t.id = pending;
+    end if;
   elsif standing = 'active' then
     select (s.settings->>'turn_deadline_seconds')::int into seconds from workspace_settings s where s.workspace_id = ws;
     pending := new_turn;
@@ -254,11 +261,11 @@ begin
   select agency % 16, r.ref, agency, ws, event_ids[1], 5, conv, at from r;
 
   if was = 'open' then
-    update conversations x set last_seq = message_seq, last_public_seq = message_seq, turn_id = pending, waiting_since = since, active_at = active,
+    update conversations x set last_seq = message_seq, last_public_seq = message_seq, last_visitor_seq = message_seq, turn_id = pending, waiting_since = since, active_at = active,
       unread = true, version = x.version + 1, updated_at = at
     where x.workspace_id = ws and x.id = conv;
   else
-    update conversations x set last_seq = message_seq, last_public_seq = message_seq, turn_id = pending, waiting_since = since, active_at = at,
+    update conversations x set last_seq = message_seq, last_public_seq = message_seq, last_visitor_seq = message_seq, turn_id = pending, waiting_since = since, active_at = at,
       unread = true, version = x.version + 1, updated_at = at,
       status = 'open', snoozed_until = null, owner = hands, member_id = case when hands = 'member' then x.member_id end,
       epoch = x.epoch + case when x.owner <> hands then 1 else 0 end
