@@ -33,10 +33,12 @@ import (
 
 const (
 	// pause lets messages that come in a burst become one turn.
-	pause = 300 * time.Millisecond
-	look  = 20 * time.Millisecond
+	pause  = 300 * time.Millisecond
+	glance = 20 * time.Millisecond
 	// renewal is well within conversations.Silence.
 	renewal = 3 * time.Second
+	// rounds bounds how often a visitor who writes on and on is waited for.
+	rounds = 5
 	// reserve is what is left of a turn's time to say that an answer failed.
 	reserve = 5 * time.Second
 )
@@ -91,7 +93,10 @@ func (a *Assistant) Answer(ctx context.Context, job conversations.AnswerTurn, co
 			break
 		}
 		var settled handoff.Settled
-		if settled, err = a.Handoff.Settle(ctx, job.Workspace(), decided.settlement(work, run > 0), complete); err != nil || settled.Outcome != handoff.Again {
+		h.still(func() {
+			settled, err = a.Handoff.Settle(ctx, job.Workspace(), decided.settlement(work, run > 0), complete)
+		})
+		if err != nil || settled.Outcome != handoff.Again {
 			break
 		}
 		// More was written, or the conversation changed hands: once more.
@@ -106,26 +111,40 @@ func (a *Assistant) Answer(ctx context.Context, job conversations.AnswerTurn, co
 // gather waits until the visitor has paused, unless somebody waits for the
 // answer, and reads the turn again, until there was nothing more.
 func (a *Assistant) gather(ctx context.Context, h *holding, work conversations.Work) (_ conversations.Work, ok bool, err error) {
-	for {
-		paused := false
-		for !a.Conversations.Awaited(work.Turn.ID) {
-			rest := pause - a.Clock.Now().Sub(work.Messages[len(work.Messages)-1].CreatedAt)
-			if rest <= 0 {
-				break
-			}
-			paused = true
-			select {
-			case <-ctx.Done():
-				return work, true, ctx.Err()
-			case <-time.After(min(rest, look)):
-			}
-		}
-		if !paused {
-			return work, true, nil
+	for range rounds {
+		waited, err := a.waitForMore(ctx, work)
+		if err != nil || !waited {
+			return work, true, err
 		}
 		last := work.Last()
 		if work, ok, err = h.claim(ctx); err != nil || !ok || work.Last() == last {
 			return work, ok, err
 		}
 	}
+	return work, true, nil
+}
+
+// waitForMore waits out the rest of the pause after the newest message. It is
+// false if there was nothing to wait for.
+func (a *Assistant) waitForMore(ctx context.Context, work conversations.Work) (waited bool, err error) {
+	written := work.Messages[len(work.Messages)-1].CreatedAt
+	// The message may be stamped by a node whose clock is ahead.
+	rest := min(pause-a.Clock.Now().Sub(written), pause)
+	if rest <= 0 {
+		return false, nil
+	}
+	end, tick := time.NewTimer(rest), time.NewTicker(glance)
+	defer end.Stop()
+	defer tick.Stop()
+	for !a.Conversations.Awaited(work.Turn.ID) {
+		waited = true
+		select {
+		case <-ctx.Done():
+			return true, ctx.Err()
+		case <-end.C:
+			return true, nil
+		case <-tick.C:
+		}
+	}
+	return waited, nil
 }

@@ -64,20 +64,19 @@ type offTopic struct {
 func (o *offTopic) queries(ctx context.Context) ([]knowledge.Query, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.made != nil {
-		return o.made, nil
-	}
-	var made []knowledge.Query
-	for _, q := range confidence.OffTopic() {
+	// What an earlier job got done before its time was over need not be done again.
+	for _, q := range confidence.OffTopic()[len(o.made):] {
 		// One at a time, so that visitors' questions come in between.
 		vectors, err := o.embedder.Query(ctx, q.Text)
+		if err == nil && len(vectors) != 1 {
+			err = fmt.Errorf("%d vectors", len(vectors))
+		}
 		if err != nil {
 			return nil, fmt.Errorf("embed the questions of a calibration: %w", err)
 		}
-		made = append(made, knowledge.Query{Text: q.Text, Vector: vectors[0], Language: q.Lang})
+		o.made = append(o.made, knowledge.Query{Text: q.Text, Vector: vectors[0], Language: q.Lang})
 	}
-	o.made = made
-	return made, nil
+	return o.made, nil
 }
 
 // calibrations remembers what was learnt of workspaces, for a short time.

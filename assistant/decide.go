@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -15,14 +16,13 @@ import (
 	"github.com/relaydesk/relaydesk/handoff/notices"
 	"github.com/relaydesk/relaydesk/handoff/packet"
 	"github.com/relaydesk/relaydesk/handoff/triggers"
-	"github.com/relaydesk/relaydesk/internal/language"
 	"github.com/relaydesk/relaydesk/internal/postgres"
 	"github.com/relaydesk/relaydesk/knowledge"
 	"github.com/relaydesk/relaydesk/tenants"
 )
 
 const (
-	hits = 8
+	mostHits = 8
 	// stuck is the unsure turn in a row at which a visitor is stuck.
 	stuck = 3
 	// aside bounds the search for a packet's next step, which a handoff does
@@ -37,20 +37,22 @@ type ask struct {
 	messages []triggers.Message // that nobody has answered, oldest first
 	history  []conversations.Message
 	offer    *triggers.Offer
-	language string // "": to be found out
-	likely   []string
-	unsure   int  // turns in a row before this one
-	waiting  bool // for a person who was called already
+	language string   // the conversation's; "": not known yet
+	likely   []string // other languages that are expected, the most expected first
+	unsure   int      // turns in a row before this one
+	waiting  bool     // for a person who was called already
 	now      time.Time
 	due      time.Time
 }
 
 // decision is what the assistant decided.
 type decision struct {
-	language string
-	triggers []handoff.Trigger
-	answer   *handoff.Answer
-	hits     []packet.Hit
+	language   string // that is spoken to the visitor
+	shown      bool   // the visitor's words show it
+	triggers   []handoff.Trigger
+	answer     *handoff.Answer
+	confidence float64 // that content answers, where it was asked
+	hits       []packet.Hit
 }
 
 func (d *decision) trigger(kind, effect, evidence string, score float64, at time.Time) {
@@ -67,10 +69,14 @@ func (d *decision) strongest() string {
 }
 
 func (d *decision) settlement(work conversations.Work, final bool) handoff.Settlement {
-	return handoff.Settlement{
+	s := handoff.Settlement{
 		TurnID: work.Turn.ID, Lease: work.Lease, Epoch: work.Conversation.Epoch, Seq: work.Last(), Final: final,
-		Language: d.language, Triggers: d.triggers, Answer: d.answer, Hits: d.hits,
+		Triggers: d.triggers, Answer: d.answer, Hits: d.hits,
 	}
+	if d.shown {
+		s.Language = d.language
+	}
+	return s
 }
 
 // decideTurn decides about a claimed turn.
@@ -99,24 +105,23 @@ func (a *Assistant) decideTurn(ctx context.Context, w postgres.Workspace, work c
 // decide reads the words, then content, and gives what to do. It fails only
 // when its context ends; whatever else fails calls a person.
 func (a *Assistant) decide(ctx context.Context, q ask) (d decision, err error) {
-	text := q.text()
-	d.language = q.language
-	if d.language == "" {
-		d.language = language.Detect(text, q.likely...)
-	}
 	d.triggers = handoff.Read(a.Triggers.Read(ctx, q.messages, q.offer), q.now)
+	d.language, d.shown = q.tongue()
 	if d.strongest() == triggers.EffectEscalate {
 		d.hits = a.nextSteps(ctx, q, d.language)
 		return d, ctx.Err()
 	}
-	if reply := smallTalk(text, d.language); reply != "" && len(d.triggers) == 0 {
-		d.answer = &handoff.Answer{Text: reply}
-		return d, nil
+	if len(d.triggers) == 0 {
+		if kind, lang := smallTalk(q.messages, q.offer != nil, d.language); kind != none {
+			d.chat(q, kind, lang)
+			return d, nil
+		}
 	}
 	// Time is kept to say that it failed.
-	working, cancel := context.WithDeadline(ctx, q.due.Add(-reserve))
+	working, cancel := context.WithTimeout(ctx, q.due.Add(-reserve).Sub(q.now))
 	defer cancel()
-	made, err := a.make(working, q, d.language)
+	made, err := a.attempt(working, q, d.language)
+	d.confidence, d.hits = made.confidence, packetHits(made.found)
 	switch {
 	case ctx.Err() != nil:
 		return d, ctx.Err()
@@ -129,7 +134,17 @@ func (a *Assistant) decide(ctx context.Context, q ask) (d decision, err error) {
 	return d, nil
 }
 
-// text is all of the turn, as one question.
+// chat answers small talk. Who waits for a person is not asked once more what
+// it is about, but told what was promised.
+func (d *decision) chat(q ask, kind courtesy, lang string) {
+	if q.waiting && kind != thanks {
+		d.trigger(triggers.AssistantUnsure, triggers.EffectEscalate, "small talk", 0, q.now)
+		return
+	}
+	d.answer = &handoff.Answer{Text: kind.reply(lang)}
+}
+
+// text is all of the turn.
 func (q ask) text() string {
 	texts := make([]string, len(q.messages))
 	for i, m := range q.messages {
@@ -138,47 +153,83 @@ func (q ask) text() string {
 	return strings.Join(texts, "\n")
 }
 
-// question is what content is searched for: the turn, and where that is only a
-// few words ("and for returns?") what the visitor had said before.
+const (
+	// searched is how much of a turn content is searched for, in bytes: the end,
+	// because what was said last is most likely what is wanted.
+	searched = 2000
+	// few is how many words a turn has at most that may need what was said
+	// before it to be understood: "and for returns?"
+	few = 6
+)
+
+// question is what content is searched for: the turn without its small talk.
 func (q ask) question() string {
-	text := q.text()
-	if len(strings.Fields(text)) > 3 {
-		return text
-	}
-	for _, m := range slices.Backward(q.history) {
-		if m.Author == conversations.Visitor {
-			return m.Text + "\n" + text
+	var texts []string
+	for _, m := range q.messages {
+		if kind, _ := courtesyOf(m.Text, ""); kind == none {
+			texts = append(texts, m.Text)
 		}
+	}
+	text := strings.Join(texts, "\n")
+	if len(texts) == 0 {
+		text = q.text()
+	}
+	if len(text) > searched {
+		text = strings.ToValidUTF8(text[len(text)-searched:], "")
 	}
 	return text
 }
 
+// inContext is the question with the one before it, where it is only a few
+// words; empty where it is not, or there is none.
+func (q ask) inContext() string {
+	question := q.question()
+	if len(strings.Fields(question)) > few {
+		return ""
+	}
+	for _, m := range slices.Backward(q.history) {
+		if m.Author != conversations.Visitor {
+			continue
+		}
+		if kind, _ := courtesyOf(m.Text, ""); kind == none && len(m.Text) <= searched {
+			return m.Text + "\n" + question
+		}
+	}
+	return ""
+}
+
 // judge turns an answer and how sure it is into what to do.
 func (d *decision) judge(q ask, made answer) {
-	d.hits = packetHits(made.found)
-	probability := made.confidence
-	d.answer = &handoff.Answer{Text: made.text, Citations: made.citations, Confidence: &probability}
-	offers := d.strongest() == triggers.EffectOffer && !q.waiting
-	evidence := fmt.Sprintf("confidence %.2f", probability)
+	p := made.confidence
+	if made.text != "" {
+		d.answer = &handoff.Answer{Text: made.text, Citations: made.citations, Confidence: &p}
+	}
+	offers := d.strongest() == triggers.EffectOffer
+	unanswered := made.text == "" || p < confidence.Lower
+	sure := !unanswered && p >= confidence.Upper && !made.repeated
+	evidence := fmt.Sprintf("confidence %.2f", p)
 	switch {
-	case made.text != "" && probability >= confidence.Upper:
 	case q.waiting:
-		if made.text == "" || probability < confidence.Lower {
-			d.trigger(triggers.AssistantUnsure, triggers.EffectEscalate, evidence, probability, q.now)
+		// No offer of what is on its way already, and nothing said twice.
+		offers = false
+		if unanswered || made.repeated {
+			d.trigger(triggers.AssistantUnsure, triggers.EffectEscalate, evidence, p, q.now)
 			return
 		}
+	case sure:
 	case q.unsure >= stuck-1:
-		d.trigger(triggers.VisitorStuck, triggers.EffectEscalate, evidence, probability, q.now)
+		d.trigger(triggers.VisitorStuck, triggers.EffectEscalate, evidence, p, q.now)
 		return
-	case made.text == "" || probability < confidence.Lower:
+	case unanswered:
 		effect := q.settings.UnsureEffect
-		d.trigger(triggers.AssistantUnsure, effect, evidence, probability, q.now)
+		d.trigger(triggers.AssistantUnsure, effect, evidence, p, q.now)
 		if effect == triggers.EffectEscalate {
 			return
 		}
-		d.answer.Text, d.answer.Citations, d.answer.Unsure, offers = notices.NotAnswered(d.language), nil, true, true
+		d.answer = &handoff.Answer{Text: notices.NotAnswered(d.language), Confidence: &p, Unsure: true}
+		offers = true
 	default:
-		d.trigger(triggers.AssistantUnsure, triggers.EffectOffer, evidence, probability, q.now)
+		d.trigger(triggers.AssistantUnsure, triggers.EffectOffer, evidence, p, q.now)
 		d.answer.Unsure, offers = true, true
 	}
 	if offers {
@@ -189,7 +240,13 @@ func (d *decision) judge(q ask, made answer) {
 
 // nextSteps are passages that may help whoever takes a conversation over. A
 // handoff does not fail for want of them.
-func (a *Assistant) nextSteps(ctx context.Context, q ask, lang string) []packet.Hit {
+func (a *Assistant) nextSteps(ctx context.Context, q ask, lang string) (hits []packet.Hit) {
+	defer func() {
+		if p := recover(); p != nil {
+			a.Log.ErrorContext(ctx, "search for a packet", "workspace", q.w.ID, "panic", p, "trace", string(debug.Stack()))
+			hits = nil
+		}
+	}()
 	ctx, cancel := context.WithTimeout(ctx, aside)
 	defer cancel()
 	found, err := a.Knowledge.Search(ctx, q.w, knowledge.Query{Text: q.question(), Language: lang, Limit: 3, OnePerPage: true})
@@ -228,7 +285,8 @@ func failure(err error) string {
 	return "no answer could be made"
 }
 
-func sure(x float64) float64 {
+// chance makes a probability of whatever was computed for one.
+func chance(x float64) float64 {
 	if math.IsNaN(x) {
 		return 0
 	}

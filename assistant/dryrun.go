@@ -2,10 +2,13 @@ package assistant
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/relaydesk/relaydesk/conversations"
 	"github.com/relaydesk/relaydesk/handoff"
+	"github.com/relaydesk/relaydesk/handoff/notices"
 	"github.com/relaydesk/relaydesk/handoff/triggers"
 	"github.com/relaydesk/relaydesk/internal/postgres"
 )
@@ -46,19 +49,25 @@ func (a *Assistant) DryRun(ctx context.Context, w postgres.Workspace, question s
 	for i, line := range before {
 		q.history = append(q.history, conversations.Message{Seq: int64(i) + 1, Author: line.Author, Text: line.Text, CreatedAt: now})
 	}
+	if n := len(before); n > 0 && before[n-1].Author == conversations.Assistant && offers(before[n-1].Text) {
+		q.offer = &triggers.Offer{Seq: int64(n), StoredAt: now}
+	}
 	d, err := a.decide(ctx, q)
 	if err != nil {
 		return Tried{}, err
 	}
-	out := Tried{Decision: DecidedAnswer, Triggers: d.triggers, Language: d.language}
+	out := Tried{Decision: DecidedAnswer, Confidence: d.confidence, Triggers: d.triggers, Language: d.language}
 	if d.strongest() == triggers.EffectEscalate {
 		out.Decision = DecidedEscalate
 	}
 	if d.answer != nil {
 		out.Answer, out.Citations = d.answer.Text, d.answer.Citations
-		if d.answer.Confidence != nil {
-			out.Confidence = *d.answer.Confidence
-		}
 	}
 	return out, nil
+}
+
+// offers tells whether a text ends with the offer of a person.
+func offers(text string) bool {
+	text = strings.TrimSpace(text)
+	return slices.ContainsFunc(spoken, func(lang string) bool { return strings.HasSuffix(text, notices.Offer(lang)) })
 }

@@ -58,6 +58,14 @@ func (h *holding) renew(ctx context.Context) (mine bool, err error) {
 	return h.conv.Renew(ctx, h.job.Workspace(), h.job.TurnID, h.job.Lease)
 }
 
+// still runs do with no sign of life under way: one that comes while the end of
+// the turn is stored would take that end for the loss of the turn.
+func (h *holding) still(do func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	do()
+}
+
 // abandon gives the turn back after an error, so that the next attempt, here or
 // elsewhere, need not wait for the lease to run out.
 func (h *holding) abandon(ctx context.Context) error {

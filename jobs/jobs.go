@@ -33,9 +33,11 @@ const (
 	fetchCooldown = 10 * time.Millisecond
 	// fetchPoll finds what no notification told of, such as retries.
 	fetchPoll = 500 * time.Millisecond
-	// timeout is for any job; rescue is when a job whose node died runs again.
-	timeout = 30 * time.Second
-	rescue  = time.Minute
+	// timeout is for any job, timeoutLong for one that asks an index hundreds of
+	// questions; rescue is when a job whose node died runs again.
+	timeout     = 30 * time.Second
+	timeoutLong = 50 * time.Second
+	rescue      = time.Minute
 	// Completed jobs tell nothing that the domain's rows don't.
 	keepCompleted = 5 * time.Minute
 	keepDiscarded = 7 * 24 * time.Hour
@@ -75,6 +77,8 @@ func New(d Deps) (*Runner, error) {
 		JobTimeout: timeout, RescueStuckJobsAfter: rescue,
 		CompletedJobRetentionPeriod: keepCompleted, CancelledJobRetentionPeriod: keepCompleted, DiscardedJobRetentionPeriod: keepDiscarded,
 		ErrorHandler: &failures{d.Log},
+		// River would rebuild its indexes, which the server's login does not own.
+		ReindexerIndexNames: []string{},
 		Queues: map[string]river.QueueConfig{
 			queue.Answers:  {MaxWorkers: d.Workers},
 			queue.Webhooks: {MaxWorkers: max(2*d.Workers, 8)}, // they wait for others' servers

@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"errors"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -70,6 +72,12 @@ func (r *Runner) ring(ctx context.Context, due []timers.Timer) {
 		slots <- struct{}{}
 		work.Go(func() {
 			defer func() { <-slots }()
+			// One timer that panics must not end the node, and then the next one.
+			defer func() {
+				if p := recover(); p != nil {
+					r.Log.ErrorContext(ctx, "doing what is due panicked", "kind", t.Kind, "workspace", t.Workspace.ID, "panic", p, "trace", string(debug.Stack()))
+				}
+			}()
 			if err := r.act(ctx, t); err != nil {
 				r.complain(ctx, "do what is due", err)
 			}
@@ -148,11 +156,9 @@ func (r *Runner) upkeep(ctx context.Context, job Upkeep) error {
 			}
 		}
 	case recoverLost:
-		if _, err := r.Webhooks.Recover(ctx); err != nil {
-			return err
-		}
-		_, err := r.Knowledge.Revive(ctx)
-		return err
+		_, deliveries := r.Webhooks.Recover(ctx)
+		_, lanes := r.Knowledge.Revive(ctx)
+		return errors.Join(deliveries, lanes)
 	case makePartitions:
 		return postgres.MakePartitions(ctx, r.DB, r.Clock.Now())
 	}

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -19,8 +20,12 @@ import (
 // worker hands the jobs of one kind to the domain.
 type worker[T river.JobArgs] struct {
 	river.WorkerDefaults[T]
-	do func(context.Context, *river.Job[T]) error
+	do   func(context.Context, *river.Job[T]) error
+	most time.Duration // 0: as long as any job
 }
+
+// Timeout is how long a job may take.
+func (w *worker[T]) Timeout(*river.Job[T]) time.Duration { return w.most }
 
 func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error { return w.do(ctx, job) }
 
@@ -31,13 +36,21 @@ func (w *worker[T]) NextRetry(job *river.Job[T]) time.Time {
 }
 
 func add[T river.JobArgs](to *river.Workers, do func(context.Context, *river.Job[T]) error) error {
-	return river.AddWorkerSafely(to, &worker[T]{do: do})
+	return addLong(to, 0, do)
+}
+
+// addLong adds a worker whose jobs may take their time.
+func addLong[T river.JobArgs](to *river.Workers, most time.Duration, do func(context.Context, *river.Job[T]) error) error {
+	return river.AddWorkerSafely(to, &worker[T]{do: do, most: most})
 }
 
 // completing completes a job in the transaction that stores what it did.
 func completing[T river.JobArgs](job *river.Job[T]) func(context.Context, pgx.Tx) error {
 	return func(ctx context.Context, tx pgx.Tx) error {
 		_, err := river.JobCompleteTx[*riverpgxv5.Driver](ctx, tx, job)
+		if errors.Is(err, river.ErrNotFound) {
+			return nil // somebody emptied the queue: what the job was for is done all the same
+		}
 		return err
 	}
 }
@@ -54,7 +67,7 @@ func (r *Runner) workers() (*river.Workers, error) {
 		add(to, func(ctx context.Context, job *river.Job[knowledge.EmbedSlice]) error {
 			return r.Knowledge.EmbedSlice(ctx, job.Args)
 		}),
-		add(to, func(ctx context.Context, job *river.Job[knowledge.Calibrate]) error {
+		addLong(to, timeoutLong, func(ctx context.Context, job *river.Job[knowledge.Calibrate]) error {
 			return r.Assistant.Calibrate(ctx, job.Args)
 		}),
 		add(to, func(ctx context.Context, job *river.Job[webhooks.Deliver]) error {
