@@ -132,7 +132,7 @@ func (n *node) assemble(o options, box *secrets.Box) error {
 	}
 	n.api, err = api.New(api.Deps{
 		Tenants: n.tenants, Conversations: conv, Handoff: hand, Knowledge: n.knowledge, Assistant: brain, Webhooks: hooks,
-		Hub: n.hub, Renderer: render, Clock: now, Log: n.log, Box: box, Ready: n.ready, LimitFactor: factor,
+		Hub: n.hub, Positions: positions, Renderer: render, Clock: now, Log: n.log, Box: box, Ready: n.ready, LimitFactor: factor,
 	})
 	if err != nil {
 		return err
