@@ -118,6 +118,9 @@ func (l *loader) documents(name string) error {
 		for _, q := range qs {
 			if q.Lang == lang {
 				s.calls = append(s.calls, call{question: q, kind: l.kind(name, &q)})
+				if q.Answerable {
+					s.calls = append(s.calls, call{question: q, kind: leftOut, without: func(p *passage) bool { return p.doc == q.DocID }})
+				}
 			}
 		}
 		if err := l.finish(s); err != nil {
