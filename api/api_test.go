@@ -140,6 +140,7 @@ func (b *bench) send(method, path, body string, more ...headers) answer {
 			b.t.Fatalf("%s %s: %v in %s", method, path, err, out.Raw)
 		}
 	}
+	b.asDocumented(method, path, out)
 	return out
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/relaydesk/relaydesk/handoff"
 	"github.com/relaydesk/relaydesk/internal/ids"
 	"github.com/relaydesk/relaydesk/objects"
+	"github.com/relaydesk/relaydesk/tenants"
 )
 
 // EscalateBody says who calls a person, and why.
@@ -93,6 +94,10 @@ func (s *Server) release(ctx context.Context, c *Call, in *release) (objects.Con
 		return objects.Conversation{}, err
 	}
 	member, err := optionalField(ids.Member, in.Body.MemberID, "member", "/member_id")
+	if err == nil && !member.IsZero() {
+		// Who has it is compared with the member; that there is none is another answer.
+		_, err = s.tenants.Member(ctx, tenants.Of(c.Workspace), member)
+	}
 	if err != nil {
 		return objects.Conversation{}, err
 	}
