@@ -129,46 +129,98 @@ func (c *Conversations) Post(ctx context.Context, w postgres.Workspace, conversa
 	if err := in.check(); err != nil {
 		return out, err
 	}
+	p := newPosting(w, conversation, in, c.Now())
 	err = c.in(ctx, w, func(tx pgx.Tx) (err error) {
-		out, err = receipts.Once(ctx, tx, r, func() (Posted, error) { return c.post(ctx, tx, w, conversation, in, c.Now()) })
+		out, err = receipts.Once(ctx, &riding{Tx: tx, with: p}, r, func() (Posted, error) { return c.finish(ctx, tx, p) })
+		if err == nil && r != nil && r.Replayed {
+			return errReplayed
+		}
 		return err
 	})
+	if errors.Is(err, errReplayed) {
+		err = nil
+	}
 	return out, err
 }
 
-// post is one round trip, and one more for the job where a turn is opened.
-func (c *Conversations) post(ctx context.Context, tx pgx.Tx, w postgres.Workspace, conversation ids.ID, in Post, now time.Time) (out Posted, err error) {
-	var (
-		outcome         string
-		message, turnID ids.ID
-		seq, first      int64
-		due             *time.Time
-		opened          bool
-	)
-	err = tx.QueryRow(ctx, postSQL, args{
-		"workspace_id": w.ID, "agency_id": w.AgencyID, "conversation": conversation, "message": ids.New(now), "text": in.Text,
-		"client_id": textOrNull(in.ClientID), "metadata": metadataOrNull(in.Metadata), "turn": ids.New(now), "now": now,
-		"events": []ids.ID{ids.New(now), ids.New(now)},
-	}).Scan(&outcome, &message, &seq, &out.ContactID, &turnID, &first, &due, &opened)
-	if err != nil {
-		return out, fmt.Errorf("post to conversation %x: %w", conversation, err)
+// errReplayed takes back what was written before it was clear that the request
+// is a repeated one.
+var errReplayed = errors.New("the request is a repeated one")
+
+// riding sends a message to the database in the same round trip in which the
+// receipt is looked for. Should there be one, the transaction is given up.
+type riding struct {
+	pgx.Tx
+	with *posting
+}
+
+func (r *riding) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
+	if !r.with.sent {
+		r.with.sent = true
+		b.Queue(postSQL, r.with.args...).QueryRow(r.with.scan)
 	}
-	switch outcome {
+	return r.Tx.SendBatch(ctx, b)
+}
+
+// posting is a message on its way: what is sent, and what came back.
+type posting struct {
+	w            postgres.Workspace
+	conversation ids.ID
+	in           Post
+	now          time.Time
+	args         []any
+	sent         bool
+
+	outcome                string
+	message, contact, turn ids.ID
+	seq, first             int64
+	due                    *time.Time
+	opened                 bool
+}
+
+func newPosting(w postgres.Workspace, conversation ids.ID, in Post, now time.Time) *posting {
+	return &posting{w: w, conversation: conversation, in: in, now: now, args: []any{
+		w.ID, w.AgencyID, conversation, ids.New(now), in.Text, textOrNull(in.ClientID), metadataOrNull(in.Metadata), ids.New(now), now,
+		[]ids.ID{ids.New(now), ids.New(now)},
+	}}
+}
+
+func (p *posting) scan(row pgx.Row) error {
+	return row.Scan(&p.outcome, &p.message, &p.seq, &p.contact, &p.turn, &p.first, &p.due, &p.opened)
+}
+
+// post stores a message within a transaction.
+func (c *Conversations) post(ctx context.Context, tx pgx.Tx, w postgres.Workspace, conversation ids.ID, in Post, now time.Time) (Posted, error) {
+	return c.finish(ctx, tx, newPosting(w, conversation, in, now))
+}
+
+// finish sends the message unless it was sent already, and enqueues the job of
+// a turn that it opened.
+func (c *Conversations) finish(ctx context.Context, tx pgx.Tx, p *posting) (out Posted, err error) {
+	if !p.sent {
+		p.sent = true
+		if err := p.scan(tx.QueryRow(ctx, postSQL, p.args...)); err != nil {
+			return out, fmt.Errorf("post to conversation %x: %w", p.conversation, err)
+		}
+	}
+	switch p.outcome {
 	case "gone":
 		return out, noConversation()
 	case "repeat":
-		return c.repeated(ctx, tx, w, message, out.ContactID)
+		return c.repeated(ctx, tx, p.w, p.message, p.contact)
 	}
 	postgres.Announce(tx)
-	out.Message = Message{
-		ID: message, ConversationID: conversation, Seq: seq, Author: Visitor, Visibility: Public, Status: "complete", Text: in.Text,
-		ClientID: in.ClientID, TurnID: turnID, Metadata: in.Metadata, CreatedAt: now, UpdatedAt: now,
+	out = Posted{ContactID: p.contact, Message: Message{
+		ID: p.message, ConversationID: p.conversation, Seq: p.seq, Author: Visitor, Visibility: Public, Status: "complete", Text: p.in.Text,
+		ClientID: p.in.ClientID, TurnID: p.turn, Metadata: p.in.Metadata, CreatedAt: p.now, UpdatedAt: p.now,
+	}}
+	if p.due != nil {
+		out.Turn = &Turn{
+			ID: p.turn, ConversationID: p.conversation, Status: Pending, FirstSeq: p.first, LastSeq: p.seq, DueAt: *p.due, CreatedAt: p.now, UpdatedAt: p.now,
+		}
 	}
-	if due != nil {
-		out.Turn = &Turn{ID: turnID, ConversationID: conversation, Status: Pending, FirstSeq: first, LastSeq: seq, DueAt: *due, CreatedAt: now, UpdatedAt: now}
-	}
-	if opened {
-		job := AnswerTurn{AgencyID: w.AgencyID, WorkspaceID: w.ID, TurnID: turnID, Lease: 1}
+	if p.opened {
+		job := AnswerTurn{AgencyID: p.w.AgencyID, WorkspaceID: p.w.ID, TurnID: p.turn, Lease: 1}
 		if err := c.queue.Insert(ctx, tx, job, time.Time{}); err != nil {
 			return out, err
 		}

@@ -80,10 +80,11 @@ where m.workspace_id = @workspace_id and m.id = @id`
 )
 
 const (
+	// By places, because to write named ones out takes longer than to send them.
 	postSQL = `select outcome, coalesce(message_id, '00000000-0000-0000-0000-000000000000'), coalesce(message_seq, 0),
   coalesce(contact, '00000000-0000-0000-0000-000000000000'), coalesce(turn, '00000000-0000-0000-0000-000000000000'),
   coalesce(turn_first, 0), turn_due, opened
-from post_message(@workspace_id, @agency_id, @conversation, @message, @text, @client_id, @metadata, @turn, @now, @events)`
+from post_message($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
 
 	updateConversationSQL = `
 update conversations set channel = @channel, language = @language, subject = @subject, status = @status, owner = @owner, member_id = @member_id,
