@@ -56,7 +56,7 @@ func (a *Assistant) make(ctx context.Context, q ask, lang string) (answer, error
 		if err != nil {
 			return made, err
 		}
-		if m.confidence > made.confidence {
+		if m.confidence > made.confidence+clearly {
 			vector, made = v, m
 		}
 	}
@@ -69,6 +69,10 @@ func (a *Assistant) make(ctx context.Context, q ask, lang string) (answer, error
 	}
 	return a.quote(ctx, q, lang, vector, made)
 }
+
+// clearly is how much surer a question must be with the one before it to be
+// taken for its continuation.
+const clearly = .05
 
 // look searches content for a question, and tells how sure it is that what was
 // found answers it.

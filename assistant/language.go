@@ -7,32 +7,31 @@ import (
 	"github.com/relaydesk/relaydesk/internal/language"
 )
 
-// spoken are the languages that visitors are spoken to in. Where nothing is
-// known of a workspace's visitors they are expected before all others, because
-// a few words look like many languages.
+// spoken are the languages that the house has words of its own in.
 var spoken = []string{"en", "de", "fr", "es", "it", "pt", "nl", "pl"}
 
-// settled is how many letters a text needs before it changes the language of a
-// conversation that has one.
-const settled = 40
+const (
+	// telling is how many letters a text needs to show a conversation's language,
+	// turning is how many to change it.
+	telling = 20
+	turning = 40
+)
 
 // tongue gives the language to answer the turn in, and whether the turn's own
 // words show it. Only then is it kept for the conversation: who begins with "Hi"
 // may well go on in German.
 func (q ask) tongue() (tag string, shown bool) {
 	text := q.text()
+	n := letters(text)
 	expected := slices.Clone(q.likely)
 	if q.language != "" {
-		if letters(text) < settled {
+		if n < turning {
 			return q.language, false
 		}
 		expected = append([]string{q.language}, expected...)
 	}
-	if len(expected) == 0 {
-		expected = spoken
-	}
 	tag = language.Detect(text, expected...)
-	return tag, tag != "" && language.Same(tag, language.Detect(text))
+	return tag, n >= telling && tag != "" && language.Same(tag, language.Detect(text))
 }
 
 func letters(text string) (n int) {

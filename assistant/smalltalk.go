@@ -120,11 +120,35 @@ func refuses(text string) bool {
 const approving = "👍👌🙏❤♥😊🙂😀😃😄✅🎉💯😉️🏻🏼🏽🏾🏿"
 
 func courtesyOf(text, lang string) (courtesy, string) {
+	if len(text) > 4*longest {
+		return none, ""
+	}
 	if text = strings.TrimSpace(text); text != "" && strings.Trim(text, approving) == "" {
 		return closing, lang
 	}
-	folded := fold(text)
-	if folded == "" || len(folded) > 40 {
+	kind, tag := phrase(fold(text), lang)
+	if kind != none {
+		return kind, tag
+	}
+	// "Ok thanks, that helped!" is small talk if its parts are.
+	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(",.!;\n", r) }) {
+		if fold(part) == "" {
+			continue
+		}
+		k, l := phrase(fold(part), lang)
+		if k == none {
+			return none, ""
+		}
+		kind, tag = max(kind, k), l
+	}
+	return kind, tag
+}
+
+// longest is how long a phrase of small talk is, in bytes.
+const longest = 40
+
+func phrase(folded, lang string) (courtesy, string) {
+	if folded == "" || len(folded) > longest {
 		return none, ""
 	}
 	primary, _, _ := strings.Cut(strings.ToLower(lang), "-")
