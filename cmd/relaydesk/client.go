@@ -37,7 +37,10 @@ func (p *problem) Error() string {
 	for _, e := range p.Errors {
 		text += fmt.Sprintf(" [%s: %s]", e.Pointer, e.Detail)
 	}
-	return text
+	if p.RequestID != "" {
+		text += " (request " + p.RequestID + ")"
+	}
+	return oneLine(text)
 }
 
 // newClient finds the server and key: from the flags, else from what the dev
@@ -63,7 +66,12 @@ func newClient(base, key string) (*client, error) {
 	if key == "" {
 		return nil, fmt.Errorf("no key: start `make dev` first (its key is kept in %s), or give --key, or set RELAYDESK_API_KEY", filepath.Join(cfg.DataDir, "dev.json"))
 	}
-	return &client{base: strings.TrimRight(base, "/"), key: key, http: http.Client{Timeout: 90 * time.Second}}, nil
+	return &client{base: strings.TrimRight(base, "/"), key: key, http: newHTTP()}, nil
+}
+
+// newHTTP follows no redirect: the key is for the server that was named.
+func newHTTP() http.Client {
+	return http.Client{Timeout: 90 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // call sends in as JSON and reads the answer into out; either may be nil.
@@ -110,7 +118,7 @@ func (c *client) raw(ctx context.Context, method, path string, in any, headers .
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
-	if response.StatusCode >= 400 {
+	if response.StatusCode >= 300 {
 		p := &problem{Status: response.StatusCode, Code: "http_error", Detail: http.StatusText(response.StatusCode)}
 		_ = json.Unmarshal(text, p) // what is no problem document keeps the status
 		return nil, fmt.Errorf("%s %s: %w", method, path, p)

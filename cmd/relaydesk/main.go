@@ -35,7 +35,8 @@ func root() *cobra.Command {
 		Short:         "AI-to-human support handoff: an API-first server on Postgres",
 		SilenceErrors: true, SilenceUsage: true,
 	}
-	c.AddCommand(devCommand(), demoCommand(), serveCommand(), workerCommand(), migrateCommand(), openapiCommand())
+	c.AddCommand(devCommand(), demoCommand(), serveCommand(), workerCommand(), migrateCommand(), agencyCommand(), openapiCommand())
+	c.AddCommand(apiCommands()...)
 	return c
 }
 

@@ -69,14 +69,9 @@ func readSeed(path string) (line readyLine, err error) {
 }
 
 func (n *node) newSeed(ctx context.Context) (line readyLine, err error) {
-	agency, err := n.tenants.CreateAgency(ctx, "My agency")
+	agency, key, err := newAgency(ctx, n.tenants, "My agency", "Development")
 	if err != nil {
-		return line, fmt.Errorf("seed an agency: %w", err)
-	}
-	maker := tenants.Principal{AgencyID: agency.AgencyID, Agency: agency.ID, Scopes: tenants.Scopes{"*"}}
-	key, err := n.tenants.CreateKey(ctx, maker, tenants.NewKey{Name: "Development", Scopes: tenants.Scopes{"*"}}, nil)
-	if err != nil {
-		return line, fmt.Errorf("seed a key: %w", err)
+		return line, err
 	}
 	member, err := n.tenants.CreateMember(ctx, agency.AgencyID, tenants.NewMember{
 		Name: "Team member", Email: "team@example.com", Role: "owner", Status: "active",
