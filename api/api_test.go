@@ -24,7 +24,6 @@ type bench struct {
 	api.Deps
 	server  *httptest.Server
 	clock   *clocktest.Fake
-	log     *strings.Builder
 	root    tenants.Principal
 	w       tenants.Workspace
 	key     string // of the agency, with all scopes

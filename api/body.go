@@ -55,11 +55,10 @@ func checkNUL(body []byte, requestID string) error {
 		return nil
 	}
 	var tree any
-	if json.Unmarshal(body, &tree) != nil {
-		return nil
-	}
 	var at []string
-	findNUL(tree, "#", &at)
+	if json.Unmarshal(body, &tree) == nil {
+		findNUL(tree, "#", &at)
+	}
 	return withNUL(requestID, at)
 }
 
@@ -70,9 +69,7 @@ func checkNull(body []byte, nullable map[string]bool, requestID string) error {
 		return nil
 	}
 	var fields map[string]json.RawMessage
-	if json.Unmarshal(body, &fields) != nil {
-		return nil // who reads it will say so
-	}
+	_ = json.Unmarshal(body, &fields) // who reads it for good says what is wrong with it
 	p := problem(requestID, "validation_failed", "A field that can't be empty is null; see errors.")
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if may, known := nullable[name]; known && !may && string(fields[name]) == "null" {

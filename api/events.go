@@ -207,7 +207,7 @@ func webhookTypes(api huma.API, event *huma.Schema) {
 	}
 	all := map[string]*huma.PathItem{}
 	for _, t := range events.Types() {
-		all[string(t)] = &huma.PathItem{Post: &huma.Operation{
+		all[string(t)] = &huma.PathItem{Post: &huma.Operation{ //nolint:forbidigo // a description of what we send, no operation
 			OperationID: "on" + camel(string(t)), Summary: string(t), Tags: []string{"Events"},
 			Description: "Sent to webhook endpoints that want `" + string(t) + "`, signed as Standard Webhooks describe.",
 			Security:    []map[string][]string{},

@@ -41,6 +41,7 @@ func TestBadInputIsRefusedWithAPlaceAndWithoutAnEcho(t *testing.T) {
 		{"too large", `{"name":"` + strings.Repeat("x", 1<<20) + `"}`, 413, "body_too_large"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			a := b.want(c.status, c.problem, "POST", "/v1/workspaces", c.body)
 			if strings.Contains(string(a.Raw), "secret") && c.name != "unknown field" {
 				t.Errorf("what was sent came back: %s", a.Raw)
@@ -141,8 +142,12 @@ func TestWhoseDataItIsFollowsKeyAndHeader(t *testing.T) {
 		t.Errorf("a workspace's key lists %s", a.Raw)
 	}
 	for _, r := range []struct{ method, path, body string }{
-		{"PATCH", "/v1/agency", `{"name":"x"}`}, {"POST", "/v1/workspaces", `{"name":"x"}`}, {"DELETE", "/v1/workspaces/" + b.ws, ""},
-		{"POST", "/v1/members", `{"name":"x","email":"x@example.com","role":"owner"}`}, {"GET", "/v1/api_keys", ""}, {"POST", "/v1/api_keys", `{"name":"x","scopes":["*"]}`},
+		{"PATCH", "/v1/agency", `{"name":"x"}`},
+		{"POST", "/v1/workspaces", `{"name":"x"}`},
+		{"DELETE", "/v1/workspaces/" + b.ws, ""},
+		{"POST", "/v1/members", `{"name":"x","email":"x@example.com","role":"owner"}`},
+		{"GET", "/v1/api_keys", ""},
+		{"POST", "/v1/api_keys", `{"name":"x","scopes":["*"]}`},
 	} {
 		b.want(403, "scope_missing", r.method, r.path, r.body, mine)
 	}

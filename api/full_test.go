@@ -8,6 +8,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,7 +18,6 @@ import (
 	"github.com/relaydesk/relaydesk/handoff"
 	"github.com/relaydesk/relaydesk/handoff/triggers"
 	"github.com/relaydesk/relaydesk/internal/clock"
-	"github.com/relaydesk/relaydesk/internal/ids"
 	"github.com/relaydesk/relaydesk/internal/outbound"
 	"github.com/relaydesk/relaydesk/internal/postgres/postgrestest"
 	"github.com/relaydesk/relaydesk/internal/queue"
@@ -55,6 +55,9 @@ func (words) Passages(_ context.Context, texts ...string) ([][]float32, error) {
 	return out, nil
 }
 
+// reads is shared: its weights take a moment to read.
+var reads = sync.OnceValues(func() (*triggers.Reader, error) { return triggers.New(words{}, slog.New(slog.DiscardHandler)) })
+
 // whole is a bench with every service behind the API, and a member.
 type whole struct {
 	*bench
@@ -70,7 +73,7 @@ func setupWhole(t *testing.T) *whole {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader, err := triggers.New(words{}, log)
+	reader, err := reads()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -404,5 +407,3 @@ func TestWebhookEndpointsAreForAWorkspaceOrTheAgency(t *testing.T) {
 	w.want(204, "", "DELETE", path, "", mine)
 	w.want(404, "not_found", "GET", path, "")
 }
-
-var _ = ids.ID{}

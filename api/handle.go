@@ -122,13 +122,13 @@ func row[I, O any](method, path, scope string, r reach, id, tag, summary string,
 		method: method, path: "/v1" + path, scope: scope, reach: r, id: id, tag: tag, summary: summary, status: status,
 		register: func(api huma.API, op huma.Operation) {
 			if status == http.StatusNoContent {
-				huma.Register(api, op, func(ctx context.Context, in *I) (*struct{}, error) { //nolint:forbidigo // api.handle is what calls this
+				huma.Register(api, op, func(ctx context.Context, in *I) (*struct{}, error) {
 					_, err := call(ctx, in, h)
 					return nil, err
 				})
 				return
 			}
-			huma.Register(api, op, func(ctx context.Context, in *I) (*output[O], error) { //nolint:forbidigo // api.handle is what calls this
+			huma.Register(api, op, func(ctx context.Context, in *I) (*output[O], error) {
 				out, err := call(ctx, in, h)
 				if err != nil {
 					return nil, err
@@ -145,7 +145,7 @@ func raw[I any](path, scope string, r reach, id, tag, summary string, content fu
 	return route{
 		method: http.MethodGet, path: "/v1" + path, scope: scope, reach: r, id: id, tag: tag, summary: summary, status: http.StatusOK, content: content,
 		register: func(api huma.API, op huma.Operation) {
-			huma.Register(api, op, func(ctx context.Context, in *I) (*huma.StreamResponse, error) { //nolint:forbidigo // api.handle is what calls this
+			huma.Register(api, op, func(ctx context.Context, in *I) (*huma.StreamResponse, error) {
 				write, err := call(ctx, in, h)
 				if err != nil {
 					return nil, err

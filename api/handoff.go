@@ -244,7 +244,7 @@ func (s *Server) inbox(ctx context.Context, c *Call, in *inbox) (out List[object
 // them, and the id.
 func writePlace(p conversations.Place) string {
 	var b [24]byte
-	binary.BigEndian.PutUint64(b[:8], uint64(p.At.UnixMicro())) //nolint:gosec // read back the same way
+	binary.BigEndian.PutUint64(b[:8], uint64(p.At.UnixMicro()))
 	copy(b[8:], p.ID[:])
 	return string(b[:])
 }

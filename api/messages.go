@@ -227,6 +227,6 @@ func (s *Server) getTurn(ctx context.Context, c *Call, in *getTurn) (objects.Tur
 	return objects.FromTurn(t), err
 }
 
-func invalid(pointer, format string, args ...any) error {
-	return &tenants.FieldError{Fault: fault.New(fault.Invalid, "validation_failed", format, args...), Pointer: pointer}
+func invalid(pointer, detail string) error {
+	return &tenants.FieldError{Fault: fault.New(fault.Invalid, "validation_failed", "%s", detail), Pointer: pointer}
 }

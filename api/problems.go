@@ -75,7 +75,7 @@ var byKind = map[fault.Kind]int{
 }
 
 // Problem is what every failure is answered with (RFC 9457).
-type Problem struct {
+type Problem struct { //nolint:errname // the word of RFC 9457
 	Type      string            `json:"type" doc:"Names the kind of problem." example:"urn:relaydesk:problem:validation_failed"`
 	Title     string            `json:"title" doc:"The kind of problem in a few words." example:"Something in the request is not right"`
 	Status    int               `json:"status" doc:"The status of the answer." example:"422"`

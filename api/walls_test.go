@@ -238,7 +238,7 @@ func (w *whole) frames(t *testing.T, n int, path string, more ...headers) (found
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode != 200 || response.Header.Get("Content-Type") != "text/event-stream" {
+	if response.StatusCode != http.StatusOK || response.Header.Get("Content-Type") != "text/event-stream" {
 		t.Fatalf("%d %v", response.StatusCode, response.Header)
 	}
 	if n == 0 {

@@ -2,11 +2,9 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"time"
 	"unicode/utf8"
 
-	"github.com/relaydesk/relaydesk/internal/fault"
 	"github.com/relaydesk/relaydesk/internal/ids"
 	"github.com/relaydesk/relaydesk/objects"
 	"github.com/relaydesk/relaydesk/tenants"
@@ -151,18 +149,15 @@ func (s *Server) updateSettings(ctx context.Context, c *Call, in *updateSettings
 
 // checkMetadata checks what a schema can't say about keys.
 func checkMetadata(m map[string]string) error {
-	bad := func(pointer, format string, args ...any) error {
-		return &tenants.FieldError{Fault: fault.New(fault.Invalid, "validation_failed", format, args...), Pointer: pointer}
-	}
 	if len(m) > 50 {
-		return bad("/metadata", "At most 50 keys.")
+		return invalid("/metadata", "At most 50 keys.")
 	}
 	for key, value := range m {
 		switch {
 		case key == "" || utf8.RuneCountInString(key) > 40:
-			return bad("/metadata", "A key has 1 to 40 characters.")
+			return invalid("/metadata", "A key has 1 to 40 characters.")
 		case utf8.RuneCountInString(value) > 500:
-			return bad(fmt.Sprintf("/metadata/%s", escapePointer(key)), "At most 500 characters.")
+			return invalid("/metadata/"+escapePointer(key), "At most 500 characters.")
 		}
 	}
 	return nil

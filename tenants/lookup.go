@@ -57,7 +57,7 @@ func (t *Tenants) UUIDs(ctx context.Context, s Scope, workspaces []int64) (map[i
 			missing = append(missing, number)
 			continue
 		}
-		known[number] = id.(ids.ID) //nolint:errcheck,forcetypeassert // only ids are stored
+		known[number] = id.(ids.ID) // only ids are stored
 	}
 	if len(missing) == 0 {
 		return known, nil

@@ -69,7 +69,7 @@ func (l *lookups[K, V]) get(ctx context.Context, key K, find func(context.Contex
 		if r.Err != nil {
 			return none, false, r.Err
 		}
-		a := r.Val.(answer) //nolint:errcheck,forcetypeassert // the function above made it
+		a := r.Val.(answer) // the function above made it
 		return a.value, a.ok, nil
 	}
 }

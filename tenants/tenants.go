@@ -80,7 +80,7 @@ type Page struct {
 }
 
 // FieldError is a fault about one field of what the caller sent.
-type FieldError struct { //nolint:errname // a field's fault, in the words of the house
+type FieldError struct {
 	*fault.Fault
 	Pointer string // where it stands: "/support_hours/0/from"
 }
