@@ -130,18 +130,33 @@ func (c *Conversations) Post(ctx context.Context, w postgres.Workspace, conversa
 		return out, err
 	}
 	p := newPosting(w, conversation, in, c.Now())
+	var kept keptPost
 	err = c.in(ctx, w, func(tx pgx.Tx) (err error) {
-		out, err = receipts.Once(ctx, &riding{Tx: tx, with: p}, r, func() (Posted, error) { return c.finish(ctx, tx, p) })
+		kept, err = receipts.Once(ctx, &riding{Tx: tx, with: p}, r, func() (keptPost, error) {
+			out, err = c.finish(ctx, tx, p)
+			return keptPost{Message: out.Message.ID, Contact: out.ContactID}, err
+		})
 		if err == nil && r != nil && r.Replayed {
 			return errReplayed
 		}
 		return err
 	})
 	if errors.Is(err, errReplayed) {
-		err = nil
+		err = c.in(ctx, w, func(tx pgx.Tx) (err error) {
+			out, err = c.repeated(ctx, tx, w, kept.Message, kept.Contact)
+			out.Repeated = false // it is the answer that the first request got
+			return err
+		})
 	}
 	return out, err
 }
+
+// keptPost is what the receipt of a post holds: a message does not change, and
+// what became of its turn is read again.
+type keptPost struct{ Message, Contact ids.ID }
+
+// ReceiptContact names the person, for erasing.
+func (k keptPost) ReceiptContact() ids.ID { return k.Contact }
 
 // errReplayed takes back what was written before it was clear that the request
 // is a repeated one.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -239,8 +240,11 @@ func (t *Thread) Log(kind events.Type, object ids.ID, changes map[string]any) {
 	t.log = append(t.log, e)
 }
 
-// Save writes the conversation with all that was done to it.
+// Save writes the conversation with all that was done to it, if anything was.
 func (t *Thread) Save(ctx context.Context) error {
+	if t.batch.Len() == 0 && len(t.log) == 0 && reflect.DeepEqual(t.before, t.Conversation) {
+		return nil
+	}
 	t.Version++
 	t.UpdatedAt = t.Now
 	t.logChanges()
