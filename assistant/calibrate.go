@@ -13,8 +13,15 @@ import (
 	"github.com/relaydesk/relaydesk/knowledge"
 )
 
-// headings is how many of a workspace's headings a calibration asks.
-const headings = 100
+const (
+	// headings is how many of a workspace's headings a calibration asks.
+	headings = 100
+	// small is how many passages a workspace needs to be trusted more than the
+	// average. Among fewer there is no background that a good hit could stand out
+	// from (rank.Signals), and hardly a word of foreign questions: they score so
+	// low that questions of the neighbourhood would pass for answered.
+	small = 60
+)
 
 // Calibrate learns how high questions score that the workspace's content does
 // not answer, and some that it does, and keeps what follows from it.
@@ -47,7 +54,11 @@ func (a *Assistant) Calibrate(ctx context.Context, job knowledge.Calibrate) erro
 	if err != nil {
 		return fmt.Errorf("calibrate: %w", err)
 	}
-	data, err := json.Marshal(confidence.Calibrate(offTopic, onTopic))
+	made := confidence.Calibrate(offTopic, onTopic)
+	if known.Passages < small {
+		made.Same, made.Cross = max(made.Same, confidence.Default().Same), max(made.Cross, confidence.Default().Cross)
+	}
+	data, err := json.Marshal(made)
 	if err != nil {
 		return fmt.Errorf("calibrate: %w", err)
 	}
