@@ -211,8 +211,8 @@ func Refs(all []Ref) (workspaces []int64, each []ids.ID) {
 }
 
 // ByID reads objects for whoever renders events, in one round trip. Those that
-// are not there, or that the transaction's scope does not see, are missing; of
-// those that were erased only ids, states and times are left.
+// are not there, that were erased, or that the transaction's scope does not see,
+// are missing.
 func ByID(ctx context.Context, tx pgx.Tx, conversations, messages, contacts, suggestions []Ref) (found Found, err error) {
 	batch := &pgx.Batch{}
 	const wanted = " from unnest(@workspaces::bigint[], @ids::uuid[]) as p (workspace_id, id) join "
@@ -222,13 +222,14 @@ func ByID(ctx context.Context, tx pgx.Tx, conversations, messages, contacts, sug
 		return args{"workspaces": workspaces, "ids": each}
 	}
 	if len(conversations) > 0 {
-		collect(batch, &found.Conversations, "select "+columns("c.", conversationFields...)+wanted+"conversations c on c"+by+"c.id = p.id", with(conversations))
+		collect(batch, &found.Conversations, "select "+columns("c.", conversationFields...)+wanted+"conversations c on c"+by+"c.id = p.id and not c.erased", with(conversations))
 	}
 	if len(messages) > 0 {
-		collect(batch, &found.Messages, strings.Replace(selectMessages, "\nfrom messages m", wanted+"messages m on m"+by+"m.id = p.id", 1), with(messages))
+		collect(batch, &found.Messages, strings.Replace(selectMessages, "\nfrom messages m", wanted+"messages m on m"+by+
+			"m.id = p.id join conversations c on c.workspace_id = m.workspace_id and c.id = m.conversation_id and not c.erased", 1), with(messages))
 	}
 	if len(contacts) > 0 {
-		collect(batch, &found.Contacts, "select "+columns("k.", contactFields...)+wanted+"contacts k on k"+by+"k.id = p.id", with(contacts))
+		collect(batch, &found.Contacts, "select "+columns("k.", contactFields...)+wanted+"contacts k on k"+by+"k.id = p.id and k.status <> 'erased'", with(contacts))
 	}
 	if len(suggestions) > 0 {
 		collect(batch, &found.Suggestions, "select "+columns("s.", suggestionFields...)+wanted+"suggestions s on s"+by+"s.id = p.id", with(suggestions))

@@ -99,7 +99,7 @@ func TestAnErasedPersonsWordsAreNowhereInADumpOfTheDatabase(t *testing.T) {
 	b.must(err)
 	inFlight := b.claim(*pending.Turn)
 	// Somebody else's words stay.
-	_, err = b.conv.Start(t.Context(), b.w, conversations.Start{Message: conversations.Post{Text: "plughkept"}}, nil)
+	kept, err := b.conv.Start(t.Context(), b.w, conversations.Start{Message: conversations.Post{Text: "plughkept"}}, nil)
 	b.must(err)
 
 	before := dump(t, conn)
@@ -154,6 +154,21 @@ func TestAnErasedPersonsWordsAreNowhereInADumpOfTheDatabase(t *testing.T) {
 	if timers != 1 { // the other contact's turn
 		t.Errorf("%d timers", timers)
 	}
+	// Who renders events finds nothing of the person, and the others.
+	of := func(c conversations.Started) (r [3]conversations.Ref) {
+		for i, id := range []ids.ID{c.Conversation.ID, c.Message.ID, c.Contact.ID} {
+			r[i] = conversations.Ref{WorkspaceID: b.w.ID, ID: id}
+		}
+		return r
+	}
+	gone, there := of(c), of(kept)
+	b.must(db.InAgency(t.Context(), b.w.AgencyID, func(tx pgx.Tx) error {
+		found, err := conversations.ByID(t.Context(), tx, []conversations.Ref{gone[0], there[0]}, []conversations.Ref{gone[1], there[1]}, []conversations.Ref{gone[2], there[2]}, nil)
+		if len(found.Conversations) != 1 || len(found.Messages) != 1 || len(found.Contacts) != 1 || found.Messages[0].Text != "plughkept" {
+			t.Errorf("%+v", found)
+		}
+		return err
+	}))
 	// The same external id is a new person.
 	fresh, err := b.conv.PutContact(t.Context(), b.w, in.Contact, false, nil)
 	if err != nil || !fresh.Created || fresh.Contact.ID == c.Contact.ID {
