@@ -93,10 +93,16 @@ func likeness(units []unit, vector []float32, embed Embed) error {
 	if embed == nil || len(vector) == 0 || len(units) == 0 {
 		return nil
 	}
-	texts := make([]string, len(units))
+	var texts []string
+	total := 0
 	for i := range units {
-		texts[i] = clip(units[i].text, maxEmbedded)
+		text := clip(units[i].text, maxEmbedded)
+		if total += len(text); total > maxEmbeddedAll && i > 0 {
+			break
+		}
+		texts = append(texts, text)
 	}
+	units = units[:len(texts)]
 	vectors, err := embed(texts)
 	if err != nil || len(vectors) != len(units) {
 		return err
@@ -107,8 +113,12 @@ func likeness(units []unit, vector []float32, embed Embed) error {
 	return nil
 }
 
-// maxEmbedded bounds what is embedded of a unit, in bytes: about 60 tokens.
-const maxEmbedded = 240
+// What is embedded of a unit, and of all, in bytes: at most about 60 and 225
+// tokens, so that an answer takes 30 ms of a core with the built-in embedder.
+const (
+	maxEmbedded    = 240
+	maxEmbeddedAll = 900
+)
 
 // choose takes the best unit and what comes near it, preferably of the same
 // passage.
