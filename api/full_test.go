@@ -407,3 +407,71 @@ func TestWebhookEndpointsAreForAWorkspaceOrTheAgency(t *testing.T) {
 	w.want(204, "", "DELETE", path, "", mine)
 	w.want(404, "not_found", "GET", path, "")
 }
+
+func TestTheSameMessageTwentyTimesAtOnceIsOneMessage(t *testing.T) {
+	t.Parallel()
+	w := setupWhole(t)
+	conv := w.want(201, "", "POST", "/v1/conversations", `{"contact":{},"message":{"text":"Hello"}}`, w.here()).text("id")
+	path := "/v1/conversations/" + conv + "/messages"
+	answers := make(chan answer, 20)
+	for range 20 {
+		go func() {
+			answers <- w.send("POST", path, `{"author":{"type":"visitor"},"text":"When does my lamp arrive?"}`, w.here(), headers{"Idempotency-Key": "k"})
+		}()
+	}
+	made := map[string]bool{}
+	for range 20 {
+		switch a := <-answers; {
+		case a.Status == 201:
+			made[a.text("id")] = true
+		case a.problem() != "idempotency_in_flight":
+			t.Errorf("%d %s", a.Status, a.Raw)
+		}
+	}
+	all := w.want(200, "", "GET", path, "")
+	if n := strings.Count(string(all.Raw), "When does my lamp arrive?"); n != 1 || len(made) != 1 {
+		t.Errorf("%d messages, %d answers: %s", n, len(made), all.Raw)
+	}
+	if again := w.want(201, "", "POST", path, `{"author":{"type":"visitor"},"text":"When does my lamp arrive?"}`, w.here(), headers{"Idempotency-Key": "k"}); !made[again.text("id")] || again.Header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("again: %s", again.Raw)
+	}
+	w.want(422, "idempotency_mismatch", "POST", path, `{"author":{"type":"visitor"},"text":"Something else"}`, w.here(), headers{"Idempotency-Key": "k"})
+}
+
+func TestAMessageThatIsNoneIsRefused(t *testing.T) {
+	t.Parallel()
+	w := setupWhole(t)
+	conv := w.want(201, "", "POST", "/v1/conversations", `{"contact":{},"message":{"text":"Hello"}}`, w.here()).text("id")
+	path := "/v1/conversations/" + conv + "/messages"
+	for body, problem := range map[string]string{
+		`{"text":"x"}`:                                                                                 "validation_failed #/author=required",
+		`{"author":{"type":"visitor"}}`:                                                                "validation_failed #/text=required",
+		`{"author":{"type":"visitor"},"text":""}`:                                                      "validation_failed #/text=too_short",
+		`{"author":{"type":"assistant"},"text":"x"}`:                                                   "validation_failed #/author/type=not_one_of",
+		`{"author":{"type":"member"},"text":"x"}`:                                                      "validation_failed #/author/member_id=invalid",
+		`{"author":{"type":"member","member_id":"x"},"text":"x"}`:                                      "not_found #/author/member_id=not_found",
+		`{"author":{"type":"visitor","member_id":"` + w.member + `"},"text":"x"}`:                      "validation_failed #/author/member_id=invalid",
+		`{"author":{"type":"visitor"},"text":"x","visibility":"team"}`:                                 "validation_failed #/visibility=invalid",
+		`{"author":{"type":"visitor"},"text":"a\u0000b"}`:                                              "validation_failed #/text=nul",
+		`{"author":{"type":"visitor"},"text":"` + strings.Repeat("ä", 20_001) + `"}`:                   "validation_failed #/text=too_long",
+		`{"author":{"type":"visitor"},"text":"x","client_id":"` + strings.Repeat("x", 256) + `"}`:      "validation_failed #/client_id=too_long",
+		`{"author":{"type":"visitor"},"text":"x","metadata":{"k":"` + strings.Repeat("x", 501) + `"}}`: "validation_failed #/metadata/k=invalid",
+	} {
+		status := 422
+		if strings.HasPrefix(problem, "not_found") {
+			status = 404
+		}
+		w.want(status, problem, "POST", path, body, w.here())
+	}
+	if a := w.send("POST", path, `{"author":{"type":"visitor"},"text":"   "}`, w.here()); a.Status != 422 {
+		t.Errorf("blanks: %d %s", a.Status, a.Raw)
+	}
+	w.want(422, "validation_failed #/contact=invalid", "POST", "/v1/conversations", `{"message":{"text":"x"}}`, w.here())
+	w.want(404, "not_found #/contact_id=not_found", "POST", "/v1/conversations", `{"contact_id":"x","message":{"text":"x"}}`, w.here())
+	all := w.want(200, "", "GET", path+"?after_seq=1&order=asc", "")
+	for _, m := range all.JSON["data"].([]any) {
+		if at(m.(map[string]any), "author.type") == "visitor" {
+			t.Errorf("something was stored: %v", m)
+		}
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -139,8 +141,12 @@ func problemOf(requestID string, err error) *Problem {
 		return p
 	}
 	f := fault.Of(err)
-	if f.Kind == fault.Internal && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
+	switch {
+	case f.Kind != fault.Internal:
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return problem(requestID, "unavailable", "It took too long. Try again.")
+	case away(err):
+		return problem(requestID, "unavailable", "Something that is needed can't be reached at the moment. Try again.")
 	}
 	p := problem(requestID, f.Code, f.Detail)
 	if _, known := codes[f.Code]; !known {
@@ -158,6 +164,23 @@ func problemOf(requestID string, err error) *Problem {
 	}
 	extend(p, err)
 	return p
+}
+
+// away tells whether a failure is one of reaching something, the database most
+// of all, so that the same request may succeed in a moment.
+func away(err error) bool {
+	if e, ok := errors.AsType[interface {
+		error
+		SQLState() string
+	}](err); ok {
+		switch class := e.SQLState()[:min(2, len(e.SQLState()))]; class {
+		case "08", "40", "53", "57": // connection, rolled back for another one, resources, shutting down
+			return true
+		}
+		return false
+	}
+	_, network := errors.AsType[net.Error](err)
+	return network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func fieldCode(f *fault.Fault) string {
