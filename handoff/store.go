@@ -48,6 +48,12 @@ where m.workspace_id = @workspace_id and m.conversation_id = @id and m.author = 
   (select max(a.seq) from messages a where a.workspace_id = @workspace_id and a.conversation_id = @id and a.visibility = 'public'
     and a.author in ('assistant', 'member')), 0)`
 
+	// Only what a visitor waited for: who took over unasked was not waited for.
+	repliesSQL = `
+select e.opened_at, e.first_reply_at from escalations e
+where e.workspace_id = @workspace_id and e.first_reply_at is not null and e.promise is not null and e.opened_at > @since
+order by e.id desc limit @limit`
+
 	turnSQL = `select t.conversation_id, t.status, t.lease from turns t where t.workspace_id = @workspace_id and t.id = @id`
 
 	runSQL = `update turns set runs = runs + 1, leased_at = @now where workspace_id = @workspace_id and id = @id`

@@ -1,18 +1,15 @@
 package handoff
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/relaydesk/relaydesk/conversations"
 	"github.com/relaydesk/relaydesk/events"
-	"github.com/relaydesk/relaydesk/handoff/hours"
 	"github.com/relaydesk/relaydesk/handoff/notices"
 	"github.com/relaydesk/relaydesk/handoff/packet"
 	"github.com/relaydesk/relaydesk/handoff/triggers"
@@ -94,71 +91,6 @@ func (t *thread) load(ctx context.Context) (err error) {
 	return nil
 }
 
-// language is what the visitor is spoken to in.
-func (t *thread) language() string {
-	first := ""
-	if len(t.settings.Languages) > 0 {
-		first = t.settings.Languages[0]
-	}
-	return cmp.Or(t.Language, t.contact.Language, first, "en")
-}
-
-// zone is the visitor's, empty where it is not known.
-func (t *thread) zone() string { return t.contact.Attributes["time_zone"] }
-
-// week are the support hours. Hours that can't be read are hours that nobody
-// knows: then no time is promised.
-func (t *thread) week() hours.Week {
-	spans := make([]hours.Span, len(t.settings.SupportHours))
-	for i, s := range t.settings.SupportHours {
-		spans[i] = hours.Span{Day: s.Day, From: s.From, To: s.To}
-	}
-	week, err := hours.New(spans, cmp.Or(t.settings.TimeZone, "UTC"))
-	if err != nil {
-		return hours.Week{}
-	}
-	return week
-}
-
-// promise composes what is promised now.
-func (t *thread) promise() (notices.Promise, *Promise) {
-	p := notices.Compose(t.language(), t.week(), t.zone(), t.Now, 0)
-	return p, &Promise{Text: p.Text, ReplyBy: p.ReplyBy, Basis: p.Basis}
-}
-
-// The time within which a person replies where no moment was promised: it is
-// never told, only watched.
-const (
-	watchedWork  = 2 * time.Hour  // of support hours
-	watchedClock = 24 * time.Hour // where those are unknown
-)
-
-// breaks is the moment at which the standing promise breaks, for a visitor who
-// waits since a moment.
-func (t *thread) breaks(e *Escalation, since time.Time) time.Time {
-	if e.FirstReplyAt == nil && e.Promise != nil && e.Promise.ReplyBy != nil {
-		return *e.Promise.ReplyBy
-	}
-	if by, ok := t.week().ReplyBy(since, watchedWork); ok {
-		return by
-	}
-	return since.Add(watchedClock)
-}
-
-// watch sets the timer that tells before the promise breaks.
-func (t *thread) watch(e *Escalation) {
-	if t.WaitingSince == nil {
-		return
-	}
-	t.Timer(timers.Overdue, e.ID, warn(*t.WaitingSince, t.breaks(e, *t.WaitingSince)))
-}
-
-// warn is when to tell of a promise that breaks: a fifth of the time before it,
-// half an hour at most.
-func warn(since, breaks time.Time) time.Time {
-	return breaks.Add(-min(breaks.Sub(since)/5, 30*time.Minute))
-}
-
 // call is what calls a person.
 type call struct {
 	triggers []Trigger // the one that decides first
@@ -195,7 +127,9 @@ func (t *thread) escalate(ctx context.Context, in call) (opened bool, err error)
 	}
 	var spoken notices.Promise
 	if in.notice || e.Trigger != triggers.MemberTookOver {
-		spoken, e.Promise = t.promise()
+		if spoken, e.Promise, err = t.promise(ctx); err != nil {
+			return false, err
+		}
 	}
 	if !in.member.IsZero() {
 		e.Status, e.AcceptedBy, e.AcceptedAt = StatusAccepted, in.member, &now

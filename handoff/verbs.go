@@ -256,7 +256,10 @@ func (t *thread) toTeam(ctx context.Context) (*Escalation, error) {
 		_, err := t.escalate(ctx, call{triggers: []Trigger{{Kind: triggers.MemberAsked, Effect: triggers.EffectEscalate}}, notice: true})
 		return t.open, err
 	}
-	spoken, promise := t.promise()
+	spoken, promise, err := t.promise(ctx)
+	if err != nil {
+		return nil, err
+	}
 	e, now := t.open, t.Now
 	e.Status, e.Promise, e.Repeated, e.OverdueAt = StatusOpen, promise, false, nil
 	e.AcceptedBy, e.AcceptedAt, e.FirstReplyAt = ids.ID{}, nil, nil
