@@ -237,6 +237,7 @@ func (w *world) start(ctx context.Context, program string, args []string, databa
 	c.Stdout, c.Stderr = log, log
 	if w.settings.profile != "" && strings.HasSuffix(w.settings.contests, strings.TrimPrefix(args[0], "-role=")) {
 		c.Env = append(c.Env, "BENCH_PROFILE="+w.settings.profile)
+		w.settings.profile = "" // a later start would write over it
 	}
 	c.Env = append(append(c.Env, environment()...),
 		"RELAYDESK_DATABASE_URL="+databaseURL, "RELAYDESK_LISTEN="+address, "RELAYDESK_DATA_DIR="+w.dataDir, "RELAYDESK_ENCRYPTION_KEY="+w.key)
