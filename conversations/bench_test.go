@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/relaydesk/relaydesk/conversations"
@@ -131,6 +132,54 @@ func BenchmarkPost(b *testing.B) {
 			})
 		})
 	}
+}
+
+// Each message opens a turn and enqueues its job: the full price.
+func BenchmarkPostOpens(b *testing.B) {
+	c, places := setup(b, 100, 1)
+	owner := postgrestest.Owner(b)
+	var all []place
+	for _, p := range places {
+		rows, err := owner.Query(b.Context(), `insert into conversations (agency_id, workspace_id, id, contact_id, channel, active_at, created_at, updated_at)
+			select agency_id, workspace_id, gen_random_uuid(), contact_id, 'api', now(), now(), now() from conversations, generate_series(1, 300) where workspace_id = $1
+			returning id`, p.w.ID)
+		if err != nil {
+			b.Fatal(err)
+		}
+		made, err := pgx.CollectRows(rows, pgx.RowTo[ids.ID])
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, id := range made {
+			all = append(all, place{p.w, id})
+		}
+	}
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	if _, err := owner.Exec(b.Context(), "vacuum analyze conversations"); err != nil {
+		b.Fatal(err)
+	}
+	box, err := secrets.NewBox(secrets.NewEncryptionKey())
+	if err != nil {
+		b.Fatal(err)
+	}
+	var n atomic.Int64
+	var used cpu
+	used.begin(b)
+	defer used.report(b)
+	b.SetParallelism(16)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			i := int(n.Add(1))
+			p := all[i%len(all)]
+			r := &receipts.Receipt{
+				Workspace: p.w, Principal: p.id, Key: "o" + strconv.Itoa(i), Fingerprint: sha256.Sum256([]byte(text)), Now: time.Now(), Box: box,
+			}
+			if _, err := c.Post(b.Context(), p.w, p.id, conversations.Post{Text: text}, r); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 // What a handler would do that only stores: row lock, message, event and job in

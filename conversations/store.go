@@ -71,7 +71,7 @@ from turns t join conversations c on c.workspace_id = t.workspace_id and c.id = 
 var (
 	lockSQL = "select l.workspace_status, " + columns("(l.c).", conversationFields...) +
 		" from lock_conversation(@workspace_id, @id) l"
-	pendingTurnSQL     = selectTurns + `where t.workspace_id = @workspace_id and t.conversation_id = @id and t.status = 'pending'`
+	pendingTurnSQL     = selectTurns + `where t.workspace_id = @workspace_id and c.workspace_id = @workspace_id and c.id = @id and t.id = c.turn_id`
 	getConversationSQL = "select " + columns("c.", conversationFields...) + " from conversations c where %s and c.id = @id"
 	getTurnSQL         = selectTurns + "where t.workspace_id = @workspace_id and t.id = @id"
 	turnOfMessageSQL   = selectTurns + `join messages m on m.workspace_id = t.workspace_id and m.turn_id = t.id

@@ -181,8 +181,8 @@ func (c *Conversations) Abandon(ctx context.Context, w postgres.Workspace, turn 
 
 const (
 	silentSQL = `
-select agency_id, workspace_id, id from turns
-where leased_at < @silent and requeued < @requeues and due_at > @now order by leased_at limit 200`
+select t.agency_id, t.workspace_id, t.id from timers d join turns t on t.workspace_id = d.workspace_id and t.id = d.object_id
+where d.kind = 1 and d.due_at > @now and t.leased_at < @silent and t.requeued < @requeues order by t.leased_at limit 200`
 	requeueSQL = `
 update turns set leased_at = @now, requeued = requeued + 1
 where workspace_id = @workspace_id and id = @id and status = 'pending' and leased_at < @silent and requeued < @requeues

@@ -131,8 +131,8 @@ create table turns (
   primary key (workspace_id, id) -- no foreign key, as with messages
 ) with (fillfactor = 80);
 comment on table turns is 'erasure: holds ids only';
-create unique index turns_pending on turns (workspace_id, conversation_id) where status = 'pending';
-create index turns_leased_at on turns (leased_at) where leased_at is not null;
+-- No index but the key's: every message that opens a turn would pay for it. The
+-- pending one is named by its conversation; all that are pending, by their timers.
 
 create table suggestions (
   agency_id       bigint not null,
@@ -163,7 +163,8 @@ begin
     execute format('grant select, delete on %I to relaydesk_agency', named);
   end loop;
 end $$;
--- The sweep looks across tenants for jobs that gave no sign of life.
+-- The sweep looks across tenants, by the timers of pending turns, for jobs that
+-- gave no sign of life.
 create policy system on turns for select to relaydesk_system using (true);
 grant select (agency_id, workspace_id, id, due_at, leased_at, requeued) on turns to relaydesk_system;
 
@@ -199,11 +200,13 @@ begin
   outcome := 'gone';
   -- The lock, as lock_conversation takes it. Where it had to be waited for, what
   -- the turn's columns show may be older than the conversation's.
-  select w.status, x.contact_id, x.status, x.owner, x.turn_id, x.escalation_id, x.waiting_since, x.active_at, x.last_seq + 1, t.first_seq, t.due_at
-  into standing, contact, was, hands, pending, called, since, active, message_seq, turn_first, turn_due
+  select w.status, x.contact_id, x.status, x.owner, x.turn_id, x.escalation_id, x.waiting_since, x.active_at, x.last_seq + 1, t.first_seq, t.due_at,
+    (s.settings->>'turn_deadline_seconds')::int
+  into standing, contact, was, hands, pending, called, since, active, message_seq, turn_first, turn_due, seconds
   from conversations x
   join workspaces w on w.workspace_id = ws
   left join turns t on t.workspace_id = ws and t.id = x.turn_id
+  left join workspace_settings s on s.workspace_id = ws
   where x.workspace_id = ws and x.id = conv and not x.erased
   for update of x;
   if not found or standing = 'deleting' then return next; return; end if;
@@ -235,13 +238,14 @@ begin
       select t.first_seq, t.due_at into turn_first, turn_due from turns t where t.workspace_id = ws and t.id = pending;
     end if;
   elsif standing = 'active' then
-    select (s.settings->>'turn_deadline_seconds')::int into seconds from workspace_settings s where s.workspace_id = ws;
     pending := new_turn;
     opened := true;
     turn_first := message_seq;
     turn_due := at + make_interval(secs => coalesce(seconds, 45));
-    insert into turns (agency_id, workspace_id, id, conversation_id, first_seq, last_seq, due_at, leased_at, created_at, updated_at)
-    values (agency, ws, new_turn, conv, message_seq, message_seq, turn_due, at, at, at);
+    with o as (
+      insert into turns (agency_id, workspace_id, id, conversation_id, first_seq, last_seq, due_at, leased_at, created_at, updated_at)
+      values (agency, ws, new_turn, conv, message_seq, message_seq, turn_due, at, at, at)
+    )
     insert into timers (agency_id, workspace_id, kind, object_id, due_at) values (agency, ws, 1, new_turn, turn_due);
     -- An inbox's order by activity is worth an index entry now and then, not one a turn.
     if active < at - interval '10 minutes' then active := at; end if;
