@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 
 	"github.com/relaydesk/relaydesk/assistant"
 	"github.com/relaydesk/relaydesk/conversations"
@@ -55,6 +56,8 @@ type Deps struct {
 	Knowledge     *knowledge.Knowledge
 	Webhooks      *webhooks.Webhooks
 	Workers       int // turns that are answered at the same time
+
+	Middleware []rivertype.Middleware // around each job
 }
 
 // Runner works jobs on one node.
@@ -72,7 +75,7 @@ func New(d Deps) (*Runner, error) {
 	}
 	few := max(d.Workers/4, 1)
 	r.client, err = river.NewClient(riverpgxv5.New(d.Pool), &river.Config{
-		Schema: postgres.QueueSchema, Logger: quiet(d.Log), Workers: workers, PeriodicJobs: periodic(),
+		Schema: postgres.QueueSchema, Logger: quiet(d.Log), Workers: workers, PeriodicJobs: periodic(), Middleware: d.Middleware,
 		FetchCooldown: fetchCooldown, FetchPollInterval: fetchPoll,
 		JobTimeout: timeout, RescueStuckJobsAfter: rescue,
 		CompletedJobRetentionPeriod: keepCompleted, CancelledJobRetentionPeriod: keepCompleted, DiscardedJobRetentionPeriod: keepDiscarded,
@@ -96,6 +99,11 @@ func New(d Deps) (*Runner, error) {
 // Run works until ctx ends, then waits for the jobs under way, at most for
 // grace; those that take longer are cancelled.
 func (r *Runner) Run(ctx context.Context, grace time.Duration) error {
+	// Before anything happens in a month that has no place yet: what lies in the
+	// default partition would keep that month from getting one.
+	if err := postgres.MakePartitions(ctx, r.DB, r.Clock.Now()); err != nil {
+		r.complain(ctx, "make partitions", err)
+	}
 	// River's own context outlives ctx, so that stopping is graceful.
 	if err := r.client.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("start the workers: %w", err)
