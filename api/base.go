@@ -54,8 +54,12 @@ func (s *Server) base(mux *http.ServeMux) http.Handler {
 					send(w, problem(e.requestID, "internal_error", "Something went wrong on our side."))
 				}
 			}
+			took := s.clock.Now().Sub(began)
+			if s.served != nil {
+				s.served(r, w.status, took)
+			}
 			s.log.InfoContext(r.Context(), "request", "request_id", e.requestID, "method", r.Method, "route", r.Pattern,
-				"status", w.status, "bytes", w.bytes, "ms", s.clock.Now().Sub(began).Milliseconds(),
+				"status", w.status, "bytes", w.bytes, "ms", took.Milliseconds(),
 				"agency", e.principal.AgencyID, "workspace", e.workspace, "key", keyName(e.principal.KeyID))
 		}()
 		if _, pattern := mux.Handler(r); pattern == "" {

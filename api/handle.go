@@ -49,6 +49,9 @@ type route struct {
 	mayWait      bool
 	nullable     map[string]bool // of a PATCH: the fields that null empties
 	about        string
+	example      string // of the body; empty: made of its fields' examples
+	also         int    // another status of success, and when
+	alsoWhen     string
 	register     func(huma.API, huma.Operation)
 	content      func(huma.API) map[string]*huma.MediaType // of an answer that the handler writes itself
 }
@@ -233,6 +236,12 @@ func (s *Server) handle(api huma.API, r route) {
 		r.nullable = nullableFields(api, api.OpenAPI().Paths[r.path].Patch)
 	}
 	answerHeaders(op.Responses[strconv.Itoa(r.status)], r)
+	item := api.OpenAPI().Paths[r.path]
+	for _, registered := range []*huma.Operation{item.Get, item.Post, item.Patch, item.Delete} {
+		if registered != nil && registered.OperationID == r.id {
+			addExamples(api, registered, r)
+		}
+	}
 }
 
 // nullableFields are the fields of a body that may be null. huma takes null for

@@ -26,7 +26,7 @@ func (s *Server) routes() []route {
 		get("/members", "members:read", wholeAgency, "listMembers", "Agency", "List members", s.listMembers),
 		post("/members", "members:write", agencyKeyOnly, "createMember", "Agency", "Add a member", s.createMember),
 		get("/members/{id}", "members:read", wholeAgency, "getMember", "Agency", "Read a member", s.getMember),
-		patch("/members/{id}", "members:write", agencyKeyOnly, "updateMember", "Agency", "Change a member", s.updateMember),
+		patch("/members/{id}", "members:write", agencyKeyOnly, "updateMember", "Agency", "Change a member", s.updateMember).sends(`{"role":"admin","workspace_ids":null}`),
 		remove("/members/{id}", "members:write", agencyKeyOnly, "deleteMember", "Agency", "Remove a member", s.deleteMember),
 		get("/api_keys", "api_keys:read", agencyKeyOnly, "listApiKeys", "Agency", "List keys", s.listKeys),
 		post("/api_keys", "api_keys:write", agencyKeyOnly, "createApiKey", "Agency", "Make a key", s.createKey),
@@ -47,10 +47,10 @@ func (s *Server) routes() []route {
 		patch("/workspace/settings", "workspaces:write", oneWorkspace, "updateWorkspaceSettings", "Workspaces", "Change a workspace's settings", s.updateSettings),
 
 		get("/sources", "knowledge:read", oneWorkspace, "listSources", "Knowledge", "List sources", s.listSources),
-		post("/sources", "knowledge:write", oneWorkspace, "createSource", "Knowledge", "Add a source", s.createSource).
+		post("/sources", "knowledge:write", oneWorkspace, "createSource", "Knowledge", "Add a source", s.createSource).sends(`{"type":"website","url":"https://example.com/help","refresh":"weekly"}`).
 			more("A website is read from now on; a text is found by its words at once."),
 		get("/sources/{id}", "knowledge:read", oneWorkspace, "getSource", "Knowledge", "Read a source", s.getSource),
-		patch("/sources/{id}", "knowledge:write", oneWorkspace, "updateSource", "Knowledge", "Change a source", s.updateSource),
+		patch("/sources/{id}", "knowledge:write", oneWorkspace, "updateSource", "Knowledge", "Change a source", s.updateSource).sends(`{"title":"Help centre","refresh":"weekly"}`),
 		remove("/sources/{id}", "knowledge:write", oneWorkspace, "deleteSource", "Knowledge", "Delete a source with its pages", s.deleteSource),
 		act("/sources/{id}/crawl", "knowledge:write", oneWorkspace, "crawlSource", "Knowledge", "Read a website again", s.crawlSource).
 			more("Where it is being read already, that goes on."),
@@ -58,29 +58,31 @@ func (s *Server) routes() []route {
 			more("Those that are not searchable are listed too, with the reason."),
 		get("/pages/{id}", "knowledge:read", oneWorkspace, "getPage", "Knowledge", "Read a page", s.getPage),
 		act("/search", "knowledge:read", oneWorkspace, "search", "Knowledge", "Find passages", s.search).storesNothing(),
-		act("/answers", "knowledge:read", oneWorkspace, "answerQuestion", "Knowledge", "Ask, as a dry run", s.answerQuestion).storesNothing().
+		act("/answers", "knowledge:read", oneWorkspace, "answerQuestion", "Knowledge", "Ask, as a dry run", s.answerQuestion).storesNothing().sends(`{"question":"How long does delivery to an island take?"}`).
 			more("Nothing is stored and nobody is called."),
 
 		get("/contacts", "contacts:read", oneWorkspace, "listContacts", "Contacts", "List contacts", s.listContacts),
-		post("/contacts", "contacts:write", oneWorkspace, "putContact", "Contacts", "Add a contact, or change the one with the external_id", s.putContact),
+		post("/contacts", "contacts:write", oneWorkspace, "putContact", "Contacts", "Add a contact, or change the one with the external_id", s.putContact).or200("The contact was known, and was changed."),
 		get("/contacts/{id}", "contacts:read", oneWorkspace, "getContact", "Contacts", "Read a contact", s.getContact),
 		patch("/contacts/{id}", "contacts:write", oneWorkspace, "updateContact", "Contacts", "Change a contact", s.updateContact),
 		remove("/contacts/{id}", "contacts:write", oneWorkspace, "deleteContact", "Contacts", "Erase a contact", s.eraseContact).
 			more("All that they wrote, and all that was written about them, is gone."),
 
 		get("/conversations", "conversations:read", acrossWorkspaces, "listConversations", "Conversations", "List conversations", s.listConversations),
-		post("/conversations", "conversations:write", oneWorkspace, "createConversation", "Conversations", "Begin a conversation", s.createConversation).waits(),
+		post("/conversations", "conversations:write", oneWorkspace, "createConversation", "Conversations", "Begin a conversation", s.createConversation).waits().
+			sends(`{"contact":{"name":"Ada","email":"ada@example.com"},"message":{"text":"How long does delivery to an island take?","client_id":"m-17"},"language":"en"}`),
 		get("/conversations/{id}", "conversations:read", acrossWorkspaces, "getConversation", "Conversations", "Read a conversation", s.getConversation),
 		patch("/conversations/{id}", "conversations:write", oneWorkspace, "updateConversation", "Conversations", "Change a conversation", s.updateConversation),
 		get("/conversations/{id}/messages", "conversations:read", acrossWorkspaces, "listMessages", "Conversations", "List messages", s.listMessages),
-		post("/conversations/{id}/messages", "conversations:write", oneWorkspace, "createMessage", "Conversations", "Write a message", s.createMessage).waits().
+		post("/conversations/{id}/messages", "conversations:write", oneWorkspace, "createMessage", "Conversations", "Write a message", s.createMessage).waits().or200("The client_id was known; this is the first message.").
+			sends(`{"author":{"type":"visitor"},"text":"Thanks. Can I talk to a person?","client_id":"m-18"}`).
 			more("A member's public message takes the conversation over."),
 		get("/turns/{id}", "conversations:read", oneWorkspace, "getTurn", "Conversations", "Read a turn", s.getTurn),
 		act("/conversations/{id}/assign", "conversations:write", oneWorkspace, "assignConversation", "Conversations", "Say who should take care", s.assign),
 		act("/conversations/{id}/snooze", "conversations:write", oneWorkspace, "snoozeConversation", "Conversations", "Put a conversation away until later", s.snooze),
 		act("/conversations/{id}/reopen", "conversations:write", oneWorkspace, "reopenConversation", "Conversations", "Open a conversation again", s.reopen),
 
-		post("/conversations/{id}/escalate", "conversations:write", oneWorkspace, "escalateConversation", "Handoff", "Call a person", s.escalate).
+		post("/conversations/{id}/escalate", "conversations:write", oneWorkspace, "escalateConversation", "Handoff", "Call a person", s.escalate).or200("An escalation was open; this is it.").
 			more("Where an escalation is open, that one is given, with 200."),
 		act("/conversations/{id}/accept", "conversations:write", oneWorkspace, "acceptConversation", "Handoff", "Take a conversation over", s.accept),
 		act("/conversations/{id}/release", "conversations:write", oneWorkspace, "releaseConversation", "Handoff", "Give a conversation back", s.release),

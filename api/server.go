@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -53,6 +54,9 @@ type Deps struct {
 	Box   *secrets.Box // seals receipts and positions
 	// Ready tells why the server can't serve; nil: it can.
 	Ready func(context.Context) error
+	// Served is told of each request when it was answered; r.Pattern is its
+	// route, empty if there is none. nil: nobody is told.
+	Served func(r *http.Request, status int, took time.Duration)
 	// LimitFactor multiplies the rate limits; 0 is 1.
 	LimitFactor int
 }
@@ -73,6 +77,7 @@ type Server struct {
 	log     *slog.Logger
 	box     *secrets.Box
 	ready   func(context.Context) error
+	served  func(r *http.Request, status int, took time.Duration)
 	limits  limits
 	handler http.Handler
 }
@@ -112,7 +117,7 @@ func newServer(d Deps) *Server {
 	return &Server{
 		tenants: d.Tenants, knowledge: d.Knowledge, conversations: d.Conversations, handoff: d.Handoff, assistant: d.Assistant,
 		webhooks: d.Webhooks, hub: d.Hub, positions: d.Positions, renderer: d.Renderer,
-		clock: d.Clock, log: d.Log, box: d.Box, ready: d.Ready,
+		clock: d.Clock, log: d.Log, box: d.Box, ready: d.Ready, served: d.Served,
 		limits: limits{factor: max(1, d.LimitFactor)},
 	}
 }
