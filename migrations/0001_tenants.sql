@@ -138,21 +138,28 @@ grant select, insert on agencies to relaydesk_lookup;
 
 -- The three questions that come before a scope is known. Each answers for one
 -- exact key that the caller must already hold, so none can be used to look around.
+-- The first two are asked all the time: plpgsql keeps their plans, where a
+-- function in sql is planned at each call (a key took 250 µs, now 50).
 create function find_api_key(wanted bytea)
 returns table (agency_id bigint, agency uuid, workspace_id bigint, workspace uuid, id uuid, scopes text[], expires_at timestamptz, last_used_at timestamptz)
-language sql stable security definer set search_path = pg_catalog, public as $$
-  select k.agency_id, a.id, k.workspace_id, w.id, k.id, k.scopes, k.expires_at, k.last_used_at
-  from public.api_keys k
-  join public.agencies a on a.agency_id = k.agency_id
-  left join public.workspaces w on w.agency_id = k.agency_id and w.workspace_id = k.workspace_id
-  where k.hash = wanted and (w.workspace_id is null or w.status <> 'deleting')
-$$;
+language plpgsql stable security definer set search_path = pg_catalog, public as $$
+#variable_conflict use_column
+begin
+  return query
+    select k.agency_id, a.id, k.workspace_id, w.id, k.id, k.scopes, k.expires_at, k.last_used_at
+    from public.api_keys k
+    join public.agencies a on a.agency_id = k.agency_id
+    left join public.workspaces w on w.agency_id = k.agency_id and w.workspace_id = k.workspace_id
+    where k.hash = wanted and (w.workspace_id is null or w.status <> 'deleting');
+end $$;
 
 create function find_workspace(wanted bigint)
 returns table (agency_id bigint, workspace_id bigint, id uuid, status text)
-language sql stable security definer set search_path = pg_catalog, public as $$
-  select w.agency_id, w.workspace_id, w.id, w.status from public.workspaces w where w.workspace_id = wanted
-$$;
+language plpgsql stable security definer set search_path = pg_catalog, public as $$
+#variable_conflict use_column
+begin
+  return query select w.agency_id, w.workspace_id, w.id, w.status from public.workspaces w where w.workspace_id = wanted;
+end $$;
 
 create function create_agency(wanted uuid, named text, at timestamptz) returns bigint
 language sql security definer set search_path = pg_catalog, public as $$
