@@ -23,8 +23,8 @@ type content struct {
 	vectors []string // random directions, used again and again: a scan costs the same
 
 	sources, pages, passages, lexemes, embeddings strings.Builder
-	pageID, passageID                    int64
-	at                                   time.Time
+	pageID, passageID                             int64
+	at                                            time.Time
 }
 
 const passagesPerPage = 10

@@ -172,7 +172,7 @@ func (p *posting) renew(ctx context.Context) error {
 	p.next.Store(0)
 	return p.db.execute(ctx,
 		"update turns set status = 'handled', leased_at = null where status = 'pending'",
-		"update conversations set turn_id = null where turn_id is not null",
+		"update conversations set turn_id = null, active_at = now() where turn_id is not null",
 		"truncate timers, receipts",
 		"vacuum analyze conversations", "vacuum analyze turns", "checkpoint")
 }

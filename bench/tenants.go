@@ -81,8 +81,8 @@ func (d *database) copy(ctx context.Context, table string, columns []string, row
 	return nil
 }
 
-// addConversations gives each tenant people and conversations, and returns
-// those in an order in which neighbours are strangers.
+// addConversations gives each tenant people and conversations that are under
+// way, and returns those in an order in which neighbours are strangers.
 func (d *database) addConversations(ctx context.Context, all []tenant, people, conversations int) ([]ids.ID, []int, error) {
 	now := time.Now().UTC()
 	number := numbered{now.Add(-time.Hour * 24)}
@@ -96,7 +96,7 @@ func (d *database) addConversations(ctx context.Context, all []tenant, people, c
 			}
 			id := number.next(t.workspace)
 			made, owners = append(made, id), append(owners, i)
-			threads = append(threads, []any{t.agency, t.workspace, [16]byte(id), contacts[n%people*len(all)+i][2], "api", "en", number.at, number.at, number.at})
+			threads = append(threads, []any{t.agency, t.workspace, [16]byte(id), contacts[n%people*len(all)+i][2], "api", "en", now, number.at, now})
 		}
 	}
 	err := d.copy(ctx, "contacts", []string{"agency_id", "workspace_id", "id", "external_id", "name", "email", "created_at", "updated_at"}, contacts)
