@@ -31,7 +31,7 @@ var promising = regexp.MustCompile(`\b(` + strings.Join([]string{
 	// Dutch
 	`(we|wij|iemand|ons team|het team|een (collega|medewerker))( \S+){0,3} (nemen|neemt|reageren|reageert|antwoorden|antwoordt|bellen|belt|contacteren)( \S+){0,3} (contact|je|u|terug|zo snel)`, `ik (verbind|schakel) (je|u)`,
 	// Polish
-	`(skontaktujemy|odpowiemy|oddzwonimy|odezwiemy|skontaktuje|oddzwoni|odezwie) (sie)?`, `(przekazuje|przekieruje|polacze) (cie|pana|pania|to|rozmowe)`,
+	`(skontaktujemy|odpowiemy|oddzwonimy|odezwiemy|skontaktuje|oddzwoni|odezwie)( sie)?`, `(przekazuje|przekieruje|polacze) (cie|pana|pania|to|rozmowe)`,
 }, "|") + `)\b`)
 
 // promised gives the words of a text that promise somebody's reply, empty if
