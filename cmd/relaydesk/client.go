@@ -55,7 +55,7 @@ func newClient(base, key string) (*client, error) {
 		return nil, err
 	}
 	if key == "" {
-		key = os.Getenv("RELAYDESK_API_KEY")
+		key = os.Getenv(apiKey)
 	}
 	if key == "" {
 		key = seeded.APIKey

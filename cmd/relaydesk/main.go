@@ -17,6 +17,12 @@ import (
 	"github.com/relaydesk/relaydesk/internal/config"
 )
 
+// Variables that only one command reads.
+const (
+	loginPassword = "RELAYDESK_LOGIN_PASSWORD" // migrate
+	apiKey        = "RELAYDESK_API_KEY"        // demo
+)
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second signal ends the program at once.
@@ -48,7 +54,9 @@ func configure(needs ...string) (config.Config, *slog.Logger, error) {
 	}
 	log := newLog(cfg, os.Stderr)
 	for _, name := range config.Unknown(os.Environ()) {
-		log.Warn("there is no such variable; it has no effect", "name", name)
+		if name != loginPassword && name != apiKey { // read by one command alone
+			log.Warn("there is no such variable; it has no effect", "name", name)
+		}
 	}
 	return cfg, log, nil
 }

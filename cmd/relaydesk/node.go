@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river/rivertype"
 
 	"github.com/relaydesk/relaydesk/api"
 	"github.com/relaydesk/relaydesk/assistant"
@@ -30,6 +31,7 @@ import (
 	"github.com/relaydesk/relaydesk/internal/postgres"
 	"github.com/relaydesk/relaydesk/internal/queue"
 	"github.com/relaydesk/relaydesk/internal/secrets"
+	"github.com/relaydesk/relaydesk/internal/telemetry"
 	"github.com/relaydesk/relaydesk/jobs"
 	"github.com/relaydesk/relaydesk/knowledge"
 	"github.com/relaydesk/relaydesk/objects"
@@ -54,6 +56,8 @@ type node struct {
 	hub       *events.Hub
 	runner    *jobs.Runner
 	api       http.Handler
+	metrics   *telemetry.Metrics
+	traces    *telemetry.Traces // nil: nothing is traced
 }
 
 // The queue's own connections, out of those that a process may hold.
@@ -63,7 +67,7 @@ const queueConnections = 4
 type options struct{ dev bool }
 
 func newNode(ctx context.Context, cfg config.Config, o options, log *slog.Logger, progress io.Writer) (n *node, err error) {
-	n = &node{cfg: cfg, log: log, started: clock.System().Now()}
+	n = &node{cfg: cfg, log: log, started: clock.System().Now(), metrics: telemetry.New(clock.System())}
 	defer func() {
 		if err != nil {
 			n.close()
@@ -80,7 +84,11 @@ func newNode(ctx context.Context, cfg config.Config, o options, log *slog.Logger
 	if n.model, err = e5.Load(weights); err != nil {
 		return nil, err
 	}
-	if n.db, err = postgres.Open(ctx, cfg.DatabaseURL.Reveal(), int32(cfg.DatabaseConnections-queueConnections)); err != nil { //nolint:gosec // at most 1,000
+	if n.traces, err = startTraces(ctx, cfg); err != nil {
+		return nil, err
+	}
+	traced := postgres.Traced(n.traces.Statements())
+	if n.db, err = postgres.Open(ctx, cfg.DatabaseURL.Reveal(), int32(cfg.DatabaseConnections-queueConnections), traced); err != nil { //nolint:gosec // at most 1,000
 		return nil, err
 	}
 	if n.queuePool, err = postgres.OpenQueue(ctx, cfg.DatabaseURL.Reveal(), queueConnections); err != nil {
@@ -91,7 +99,7 @@ func newNode(ctx context.Context, cfg config.Config, o options, log *slog.Logger
 
 // assemble makes the services, from the ground up.
 func (n *node) assemble(o options, box *secrets.Box) error {
-	now, embed := clock.System(), embedder.New(n.model)
+	now, embed := clock.System(), n.metrics.Embedder(embedder.New(n.model))
 	policy := outbound.Policy{AllowLoopback: n.cfg.AllowLoopback, AllowPrivate: n.cfg.AllowPrivate}
 	q, err := queue.New(n.log)
 	if err != nil {
@@ -132,14 +140,15 @@ func (n *node) assemble(o options, box *secrets.Box) error {
 	}
 	n.api, err = api.New(api.Deps{
 		Tenants: n.tenants, Conversations: conv, Handoff: hand, Knowledge: n.knowledge, Assistant: brain, Webhooks: hooks,
-		Hub: n.hub, Positions: positions, Renderer: render, Clock: now, Log: n.log, Box: box, Ready: n.ready, LimitFactor: factor,
+		Hub: n.hub, Positions: positions, Renderer: render, Clock: now, Log: n.log, Box: box, Ready: n.ready, LimitFactor: factor, Served: n.served,
 	})
 	if err != nil {
 		return err
 	}
+	n.observe()
 	n.runner, err = jobs.New(jobs.Deps{
 		Pool: n.queuePool, DB: n.db, Clock: now, Log: n.log, Conversations: conv, Handoff: hand, Assistant: brain, Knowledge: n.knowledge,
-		Webhooks: hooks, Workers: n.cfg.Workers,
+		Webhooks: hooks, Workers: n.cfg.Workers, Middleware: []rivertype.Middleware{telemetry.Jobs(n.metrics, n.traces)},
 	})
 	return err
 }
@@ -161,6 +170,11 @@ func (n *node) run(ctx context.Context, r roles, listener net.Listener, ready fu
 	defer stopBackground()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	stopOperations, err := n.operate(background)
+	if err != nil {
+		return err
+	}
+	defer stopOperations()
 	var requests, work sync.WaitGroup
 	work.Go(func() { n.hub.Run(background) })
 	work.Go(func() { n.relay.Run(background) })
@@ -198,7 +212,7 @@ func (n *node) run(ctx context.Context, r roles, listener net.Listener, ready fu
 // serve serves HTTP until ctx ends, and finishes the requests under way.
 func (n *node) serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
-		Handler: n.api, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: n.traces.Around(n.metrics.Around(n.api)), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
@@ -219,6 +233,7 @@ func (n *node) serve(ctx context.Context, listener net.Listener) error {
 
 // close lets go of what newNode opened.
 func (n *node) close() {
+	n.stopTraces()
 	if n.queuePool != nil {
 		n.queuePool.Close()
 	}

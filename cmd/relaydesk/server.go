@@ -75,9 +75,9 @@ func migrateCommand() *cobra.Command {
 			if login == "" {
 				return nil
 			}
-			password := os.Getenv("RELAYDESK_LOGIN_PASSWORD")
+			password := os.Getenv(loginPassword)
 			if password == "" {
-				return fmt.Errorf("set RELAYDESK_LOGIN_PASSWORD to the password that %s shall have", login)
+				return fmt.Errorf("set %s to the password that %s shall have", loginPassword, login)
 			}
 			return ensureLogin(cmd.Context(), cfg.DatabaseURL.Reveal(), login, password)
 		},

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"riverqueue.com/riverui"
+
+	"github.com/relaydesk/relaydesk/internal/config"
+	"github.com/relaydesk/relaydesk/internal/postgres"
+	"github.com/relaydesk/relaydesk/internal/telemetry"
+)
+
+// startTraces sends traces only where somebody collects them.
+func startTraces(ctx context.Context, cfg config.Config) (*telemetry.Traces, error) {
+	if cfg.TracesEndpoint == "" {
+		return nil, nil //nolint:nilnil // nothing is traced
+	}
+	version := "unknown"
+	if build, ok := debug.ReadBuildInfo(); ok {
+		version = build.Main.Version
+	}
+	return telemetry.StartTraces(ctx, version)
+}
+
+func (n *node) stopTraces() {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := n.traces.Close(ctx); err != nil {
+		n.log.Warn("close the traces", "error", err)
+	}
+}
+
+// served is told of each answered request.
+func (n *node) served(r *http.Request, status int, took time.Duration) {
+	n.metrics.Served(r, status, took)
+	n.traces.Served(r, status, took)
+}
+
+// observe adds the numbers of what the node is made of.
+func (n *node) observe() {
+	n.metrics.Pool("api", n.db.Stat)
+	n.metrics.Pool("queue", n.queuePool.Stat)
+	n.metrics.Backlog(n.db, n.log)
+}
+
+// operate serves the operators' port, if there is to be one, until stop.
+func (n *node) operate(ctx context.Context) (stop func(), err error) {
+	if n.cfg.OperationsListen == "" {
+		return func() {}, nil
+	}
+	handler, err := n.operations(ctx)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := listen(ctx, n.cfg.OperationsListen)
+	if err != nil {
+		return nil, err
+	}
+	n.log.Info("serving operators", "address", listener.Addr().String())
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
+	}
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			n.log.Error("serve operators", "error", err)
+		}
+	}()
+	return func() { _ = server.Close() }, nil
+}
+
+// operations is the operators' port: what a collector, a load balancer and a
+// person who looks after the queue need. It serves nothing of a tenant's, and
+// jobs hold ids and numbers only.
+func (n *node) operations(ctx context.Context) (http.Handler, error) {
+	// A client of its own, which can look and change but works no jobs.
+	client, err := river.NewClient(riverpgxv5.New(n.queuePool), &river.Config{Schema: postgres.QueueSchema, Logger: n.log})
+	if err != nil {
+		return nil, fmt.Errorf("set up the queue's pages: %w", err)
+	}
+	quiet := slog.New(slog.DiscardHandler) // it logs each request
+	pages, err := riverui.NewHandler(&riverui.HandlerOpts{Endpoints: riverui.NewEndpoints(client, nil), Prefix: "/ops/river", Logger: quiet})
+	if err != nil {
+		return nil, fmt.Errorf("set up the queue's pages: %w", err)
+	}
+	if err := pages.Start(ctx); err != nil {
+		return nil, fmt.Errorf("set up the queue's pages: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", n.metrics.Handler())
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := n.ready(r.Context()); err != nil {
+			http.Error(w, "not ready", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte("ready\n"))
+	})
+	// A page that an operator's browser has open elsewhere must not pause queues.
+	mux.Handle("/ops/river/", http.NewCrossOriginProtection().Handler(pages))
+	return mux, nil
+}
