@@ -215,3 +215,24 @@ func TestWhatIsNotFinishedWithinTheGraceIsAnsweredByAnotherNodeAtOnce(t *testing
 		t.Errorf("it took %s: the turn was not given back", took)
 	}
 }
+
+func TestATurnThatTakesItsTimeStaysWithItsJobWhileThatLives(t *testing.T) {
+	t.Parallel()
+	m := &model{asked: make(chan provider.Question, 9), hold: make(chan struct{})}
+	b := setup(t, m, clock.System())
+	other := &model{asked: make(chan provider.Question, 9)}
+	b.node(b.World, 2, time.Second)
+	c := b.Start("When do parcels to Norway arrive?")
+	<-m.asked
+	b.node(b.Another(assistanttest.Options{Model: other}), 2, time.Second)
+	select {
+	case <-other.asked:
+		t.Error("the turn was given to another job")
+	case <-time.After(conversations.Silence + 2*time.Second): // the sweep would have taken it by then
+	}
+	close(m.hold)
+	b.until("it is answered", func() bool { return b.Turn(c.Turn.ID).Status == conversations.Answered })
+	if n := len(b.Messages(c.Conversation.ID)); n != 2 {
+		t.Errorf("%d messages", n)
+	}
+}

@@ -104,3 +104,21 @@ func TestUpkeepExpiresReceiptsMakesPartitionsAndRevivesLanes(t *testing.T) {
 		t.Error(log)
 	}
 }
+
+func TestATimerThatPanicsEndsNeitherTheNodeNorTheOthers(t *testing.T) {
+	t.Parallel()
+	b := setup(t, &model{}, nil)
+	asleep := b.Ask("When do parcels to Norway arrive?")
+	_, err := b.Conv.Snooze(t.Context(), b.W, asleep, b.Clock.Now().Add(time.Hour), nil)
+	b.Must(err)
+	b.Must(b.DB.InWorkspace(t.Context(), b.W, func(tx pgx.Tx) error {
+		return timers.Set(t.Context(), tx, b.W, timers.Refresh, ids.New(time.Now()), b.Clock.Now())
+	}))
+	lacking := *b.World
+	lacking.Knowledge = nil // which a timer of a source calls
+	stop := b.node(&lacking, 2, time.Second)
+	b.until("the timer has panicked", func() bool { return strings.Contains(b.log.String(), "doing what is due panicked") })
+	b.Fake.Advance(2 * time.Hour)
+	b.until("the snoozed one is awake", func() bool { return b.Get(asleep).Status == conversations.Open })
+	b.Must(stop())
+}
