@@ -25,6 +25,7 @@ type Config struct {
 	DatabaseConnections int           `env:"RELAYDESK_DATABASE_CONNECTIONS" default:"20" min:"4" max:"1000" doc:"How many connections to Postgres this process holds at most, the queue's included."`
 	DataDir             string        `env:"RELAYDESK_DATA_DIR" default:".relaydesk" doc:"Folder for the embedder's weights and, with the dev command, for the database and keys."`
 	Listen              string        `env:"RELAYDESK_LISTEN" default:"127.0.0.1:8080" doc:"Address and port that the API listens on."`
+	OperationsListen    string        `env:"RELAYDESK_OPERATIONS_LISTEN" doc:"Address and port for operators: /metrics, /healthz, /readyz and the queue at /ops/river. It asks for no key, so keep it off the internet, such as 127.0.0.1:9090. Without it there is none."`
 	PublicURL           string        `env:"RELAYDESK_PUBLIC_URL" doc:"Address under which outside programs reach this server, such as https://support.example.com. Without it the address of RELAYDESK_LISTEN."`
 	EncryptionKey       Secret        `env:"RELAYDESK_ENCRYPTION_KEY" doc:"32 bytes in base64 that encrypt webhook secrets, positions and kept answers. Make one with: openssl rand -base64 32. The dev command keeps one in the data folder."`
 	OpenAIBaseURL       string        `env:"RELAYDESK_OPENAI_BASE_URL" doc:"Base address of a model server that speaks OpenAI's protocol, such as https://api.openai.com/v1. Without it answers are quoted from content, by no model."`
@@ -34,6 +35,7 @@ type Config struct {
 	AllowPrivate        bool          `env:"RELAYDESK_ALLOW_PRIVATE" default:"false" doc:"Lets the crawler and webhooks reach private networks (10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, fc00::/7)."`
 	Workers             int           `env:"RELAYDESK_WORKERS" default:"16" min:"1" max:"1000" doc:"How many turns this process answers at the same time. Crawling, embedding and deliveries take their share from it."`
 	ShutdownTimeout     time.Duration `env:"RELAYDESK_SHUTDOWN_TIMEOUT" default:"20s" min:"1" max:"600" doc:"How long a stopping process waits for requests and jobs that are under way."`
+	TracesEndpoint      string        `env:"OTEL_EXPORTER_OTLP_ENDPOINT" doc:"Base address of an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318. Without it nothing is traced. OpenTelemetry's other variables work too."`
 	LogLevel            slog.Level    `env:"RELAYDESK_LOG_LEVEL" default:"info" doc:"What is logged: debug, info, warn or error. Logs go to standard error and hold ids, no texts."`
 	LogFormat           string        `env:"RELAYDESK_LOG_FORMAT" default:"text" oneof:"text json" doc:"How it is logged: text or json."`
 }
@@ -83,13 +85,18 @@ func Load(lookup func(name string) (string, bool), needs ...string) (Config, err
 func (c Config) check() []error {
 	var errs []error
 	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if c.Listen != "" {
-		_, port, err := net.SplitHostPort(c.Listen)
-		if n, e := strconv.Atoi(port); err != nil || e != nil || n < 0 || n > 65535 {
-			wrong("RELAYDESK_LISTEN must be an address and a port, such as 127.0.0.1:8080")
+	for _, v := range []struct{ name, value, example string }{
+		{"RELAYDESK_LISTEN", c.Listen, "127.0.0.1:8080"}, {"RELAYDESK_OPERATIONS_LISTEN", c.OperationsListen, "127.0.0.1:9090"},
+	} {
+		_, port, err := net.SplitHostPort(v.value)
+		if n, e := strconv.Atoi(port); v.value != "" && (err != nil || e != nil || n < 0 || n > 65535) {
+			wrong("%s must be an address and a port, such as %s", v.name, v.example)
 		}
 	}
-	for _, v := range []struct{ name, value string }{{"RELAYDESK_PUBLIC_URL", c.PublicURL}, {"RELAYDESK_OPENAI_BASE_URL", c.OpenAIBaseURL}} {
+	if c.OperationsListen != "" && c.OperationsListen == c.Listen {
+		wrong("RELAYDESK_OPERATIONS_LISTEN must not be RELAYDESK_LISTEN: it asks for no key")
+	}
+	for _, v := range []struct{ name, value string }{{"RELAYDESK_PUBLIC_URL", c.PublicURL}, {"RELAYDESK_OPENAI_BASE_URL", c.OpenAIBaseURL}, {"OTEL_EXPORTER_OTLP_ENDPOINT", c.TracesEndpoint}} {
 		if u, err := url.Parse(v.value); v.value != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "") {
 			wrong("%s must be an address that begins with http:// or https://, without user, query or fragment", v.name)
 		}

@@ -57,15 +57,26 @@ func Announce(tx pgx.Tx) {
 // rollbackTimeout bounds how long a failed transaction may hold its connection.
 const rollbackTimeout = 5 * time.Second
 
+// Option changes how Open connects.
+type Option func(*pgxpool.Config)
+
+// Traced tells a tracer of each statement. A nil tracer is told nothing.
+func Traced(t pgx.QueryTracer) Option {
+	return func(c *pgxpool.Config) { c.ConnConfig.Tracer = t }
+}
+
 // Open connects to the database of the URL. Its login needs to be a member of
 // the roles that Migrate makes; it should own nothing (EnsureLogin makes one).
-func Open(ctx context.Context, url string, connections int32) (*DB, error) {
+func Open(ctx context.Context, url string, connections int32, options ...Option) (*DB, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		// pgx' message may hold parts of the URL, and the URL holds a password.
 		return nil, errors.New("open the database: the connection URL can't be read")
 	}
 	config.MaxConns = connections
+	for _, option := range options {
+		option(config)
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open the database: %w", err)
@@ -92,6 +103,9 @@ func OpenQueue(ctx context.Context, url string, connections int32) (*pgxpool.Poo
 	}
 	return pool, nil
 }
+
+// Stat counts the connections.
+func (db *DB) Stat() *pgxpool.Stat { return db.pool.Stat() }
 
 // Close waits for the transactions under way and closes all connections.
 func (db *DB) Close() { db.pool.Close() }
