@@ -239,7 +239,7 @@ func startProgram(t *testing.T, program string, l launch) *process {
 	t.Cleanup(func() {
 		p.kill()
 		if t.Failed() {
-			t.Logf("%s (%d) printed %q and logged:\n%s", p.name, p.cmd.Process.Pid, p.out.String(), interesting(p.log.String()))
+			t.Logf("%s (%d) logged:\n%s", p.name, p.cmd.Process.Pid, interesting(p.log.String()))
 		}
 	})
 	return p

@@ -83,6 +83,7 @@ func TestPostgresRestartedUnderLoadLosesNothing(t *testing.T) {
 		halt()
 		options.Port = server.Port()
 		began := time.Now()
+		l.refused(t, 2*clients)
 		if server, err = pgserver.Start(t.Context(), options); err != nil {
 			t.Fatal(err)
 		}

@@ -123,6 +123,19 @@ func (l *load) reached(t *testing.T, n int) {
 	})
 }
 
+// refused waits until so many more requests had to be sent again.
+func (l *load) refused(t *testing.T, n int) {
+	t.Helper()
+	l.mu.Lock()
+	n += l.retried
+	l.mu.Unlock()
+	eventually(t, time.Minute, "the clients are refused", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.retried >= n
+	})
+}
+
 // finish waits until all is written and every turn has come to an end.
 func (l *load) finish(t *testing.T) {
 	t.Helper()
