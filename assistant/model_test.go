@@ -115,7 +115,8 @@ func TestWhatAPageTellsTheModelToDoMakesNoForeignCitation(t *testing.T) {
 		return map[string]any{
 			"action": "answer", "text": "Nine days.", "answered": true, "confidence": 1,
 			"citations": []map[string]string{
-				{"id": "https://evil.example/", "quote": "pay here"}, {"id": "p99", "quote": "secret"},
+				{"id": "https://evil.example/", "quote": "pay here"},
+				{"id": "p99", "quote": "secret"},
 				{"id": r.Document().Passages[0].ID, "quote": "words that stand nowhere"},
 			},
 		}

@@ -155,6 +155,9 @@ func (l *logged) handler() slog.Handler {
 func (l *logged) Enabled(ctx context.Context, level slog.Level) bool {
 	return l.handler().Enabled(ctx, level)
 }
+
 func (l *logged) Handle(ctx context.Context, r slog.Record) error { return l.handler().Handle(ctx, r) }
-func (l *logged) WithAttrs(a []slog.Attr) slog.Handler            { return l.handler().WithAttrs(a) }
-func (l *logged) WithGroup(name string) slog.Handler              { return l.handler().WithGroup(name) }
+
+func (l *logged) WithAttrs(a []slog.Attr) slog.Handler { return l.handler().WithAttrs(a) }
+
+func (l *logged) WithGroup(name string) slog.Handler { return l.handler().WithGroup(name) }

@@ -110,7 +110,7 @@ func (r *Runner) forget(ctx context.Context, t timers.Timer) error {
 
 func (r *Runner) complain(ctx context.Context, what string, err error) {
 	if ctx.Err() == nil {
-		r.Log.ErrorContext(ctx, what, "error", err)
+		r.Log.ErrorContext(ctx, "the sweep could not do all", "failed", what, "error", err)
 	}
 }
 
