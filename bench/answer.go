@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
 	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -93,7 +93,7 @@ func benchAnswer(ctx context.Context, w *world) (err error) {
 	if a.model, err = e5.Load(weights); err != nil {
 		return err
 	}
-	defer a.model.Close() //nolint:errcheck // nothing depends on it
+	defer a.model.Close()
 	if a.db, err = w.database(ctx); err != nil {
 		return err
 	}
@@ -189,7 +189,7 @@ func (a *asking) calibrated(ctx context.Context) error {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	return fmt.Errorf("the workspace was not calibrated in a minute")
+	return errors.New("the workspace was not calibrated in a minute")
 }
 
 // ask sends one question after another, each in a conversation of its own, and
@@ -200,58 +200,74 @@ func (a *asking) ask(ctx context.Context, s *server, threads []ids.ID) error {
 		return err
 	}
 	defer client.Close()
-	auth := []string{"Authorization", "Bearer " + a.tenant.key}
+	dice := rand.New(rand.NewPCG(9, 9))
+	for n := range questions { // warming up
+		if _, _, err := a.question(client, threads[n], questions[dice.IntN(len(questions))]); err != nil {
+			return err
+		}
+	}
+	before, err := a.usage(ctx, a.db, s)
+	if err != nil {
+		return err
+	}
 	var all, answered, dry load.Times
 	outcomes := map[string]int{}
-	dice := rand.New(rand.NewPCG(9, 9))
-	for n := range (askedTimes + 1) * len(questions) {
-		if ctx.Err() != nil {
-			return ctx.Err()
+	for n, thread := range threads[len(questions):] {
+		took, outcome, err := a.question(client, thread, questions[n%len(questions)])
+		if err != nil {
+			return err
 		}
-		question := questions[dice.IntN(len(questions))]
-		if n >= len(questions) { // before that: warming up
-			question = questions[n%len(questions)]
-		}
-		body, _ := json.Marshal(map[string]any{"author": map[string]string{"type": "visitor"}, "text": question})
-		sent := time.Now()
-		status, text, err := client.Do(load.Request(nil, http.MethodPost, "/v1/conversations/"+ids.Format(ids.Conversation, threads[n])+"/messages", string(body),
-			append(auth, "Prefer", "wait=20", "Idempotency-Key", "ask-"+strconv.Itoa(n))...))
-		took := time.Since(sent)
-		if err != nil || status != http.StatusCreated {
-			return fmt.Errorf("ask: the server answered %d: %.300s %w", status, text, err)
-		}
-		var said struct {
-			Turn struct{ Status string }
-		}
-		if err := json.Unmarshal(text, &said); err != nil {
-			return fmt.Errorf("read an answer: %w", err)
-		}
-		if n < len(questions) {
-			continue
-		}
-		outcomes[said.Turn.Status]++
+		outcomes[outcome]++
 		all = append(all, took)
-		if said.Turn.Status == "answered" {
+		if outcome == "answered" {
 			answered = append(answered, took)
 		}
-		if n%2 == 0 {
-			tried, _ := json.Marshal(map[string]string{"question": question})
-			sent := time.Now()
-			status, text, err := client.Do(load.Request(nil, http.MethodPost, "/v1/answers", string(tried), auth...))
-			if err != nil || status != http.StatusOK {
-				return fmt.Errorf("try: the server answered %d: %.300s %w", status, text, err)
-			}
-			dry = append(dry, time.Since(sent))
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 	a.atMost("question to answer (Prefer: wait), p95 of those answered", ms(answered.Quantile(.95)), "ms", 150)
 	a.note("question to answer, p50", ms(answered.Quantile(.5)), "ms")
 	a.note("question to answer or handoff, p95 of all", ms(all.Quantile(.95)), "ms")
+	if err := a.noteUsage(ctx, a.db, s, before, "a question", len(all)); err != nil {
+		return err
+	}
+	a.remark("%d questions: %v", len(all), outcomes)
+	for range 2 {
+		for _, question := range questions {
+			body, _ := json.Marshal(map[string]string{"question": question})
+			sent := time.Now()
+			status, text, err := client.Do(load.Request(nil, http.MethodPost, "/v1/answers", string(body), "Authorization", "Bearer "+a.tenant.key))
+			if err != nil || status != http.StatusOK {
+				return fmt.Errorf("try: the server answered %d: %.300s %w", status, text, err)
+			}
+			dry = append(dry, time.Since(sent))
+		}
+	}
 	a.note("the same decided without a conversation (POST /answers), p50", ms(dry.Quantile(.5)), "ms")
 	a.note("the same decided without a conversation (POST /answers), p95", ms(dry.Quantile(.95)), "ms")
-	a.remark("%d questions: %v", len(all), outcomes)
 	return nil
+}
+
+// question asks and tells how long it took and what became of the turn.
+func (a *asking) question(client *load.Client, thread ids.ID, text string) (took time.Duration, outcome string, err error) {
+	body, _ := json.Marshal(map[string]any{"author": map[string]string{"type": "visitor"}, "text": text})
+	request := load.Request(nil, http.MethodPost, "/v1/conversations/"+ids.Format(ids.Conversation, thread)+"/messages", string(body),
+		"Authorization", "Bearer "+a.tenant.key, "Prefer", "wait=20", "Idempotency-Key", "ask-"+ids.Format(ids.Conversation, thread))
+	sent := time.Now()
+	status, answer, err := client.Do(request)
+	took = time.Since(sent)
+	if err != nil || status != http.StatusCreated {
+		return took, "", fmt.Errorf("ask: the server answered %d: %.300s %w", status, answer, err)
+	}
+	var said struct {
+		Turn struct{ Status string }
+	}
+	if err := json.Unmarshal(answer, &said); err != nil {
+		return took, "", fmt.Errorf("read an answer: %w", err)
+	}
+	return took, said.Turn.Status, nil
 }
 
 func sqrt(v float64) float64 { return math.Sqrt(v) }

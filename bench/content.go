@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"strconv"
@@ -182,7 +183,7 @@ func row(b *strings.Builder, values ...any) {
 	b.WriteByte('\n')
 }
 
-func uuid(id ids.ID) string { return fmt.Sprintf("%x", id[:]) }
+func uuid(id ids.ID) string { return hex.EncodeToString(id[:]) }
 
 func arrayText(all []string) string {
 	quoted := make([]string, len(all))

@@ -40,7 +40,7 @@ func benchEmbed(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	defer model.Close() //nolint:errcheck // nothing depends on it
+	defer model.Close()
 	// Tokens counts without the prefix and the two marks at the ends.
 	task := embedTask{Query: ofTokens(model, 16-2-2), Passage: ofTokens(model, 149-2-3), Milliseconds: 700}
 	var other string

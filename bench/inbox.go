@@ -88,7 +88,7 @@ func benchInbox(ctx context.Context, w *world) error {
 		return err
 	}
 	defer s.stop()
-	r := &reading{world: w, keys: keys, server: s}
+	r := &reading{world: w, keys: keys, db: d, server: s}
 	if r.client, err = load.Dial(s.address); err != nil {
 		return err
 	}
@@ -100,6 +100,7 @@ func benchInbox(ctx context.Context, w *world) error {
 type reading struct {
 	*world
 	keys   []string
+	db     *database
 	server *server
 	client *load.Client
 	asked  int
@@ -107,6 +108,10 @@ type reading struct {
 
 func (r *reading) views(ctx context.Context, workspace, member string) error {
 	var all, counts load.Times
+	before, err := r.usage(ctx, r.db, r.server)
+	if err != nil {
+		return err
+	}
 	for _, scope := range []string{"", workspace} {
 		named := "agency"
 		if scope != "" {
@@ -122,6 +127,7 @@ func (r *reading) views(ctx context.Context, workspace, member string) error {
 				return fmt.Errorf("view %s: %w", view, err)
 			}
 			all = append(all, times...)
+			r.note("a page of 50, "+view+", "+named+", p50", ms(times.Quantile(.5)), "ms")
 			r.note("a page of 50, "+view+", "+named+", p95", ms(times.Quantile(.95)), "ms")
 		}
 		for range inboxPages {
@@ -135,7 +141,7 @@ func (r *reading) views(ctx context.Context, workspace, member string) error {
 	r.atMost("a page of the inbox, p95 of all views", ms(all.Quantile(.95)), "ms", 10)
 	r.note("a page of the inbox, p50 of all views", ms(all.Quantile(.5)), "ms")
 	r.note("counts of all views, p95", ms(counts.Quantile(.95)), "ms")
-	return nil
+	return r.noteUsage(ctx, r.db, r.server, before, "a page", r.asked)
 }
 
 // pages reads a view twice from its start: what is asked first is not counted.

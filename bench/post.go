@@ -178,7 +178,7 @@ func (p *posting) renew(ctx context.Context) error {
 }
 
 func (p *posting) measure(ctx context.Context, c *contestant) (round, error) {
-	before, err := p.usage(ctx, c)
+	before, err := p.usage(ctx, p.db, c.server)
 	if err != nil {
 		return round{}, err
 	}
@@ -197,7 +197,7 @@ func (p *posting) measure(ctx context.Context, c *contestant) (round, error) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	after, err := p.usage(ctx, c)
+	after, err := p.usage(ctx, p.db, c.server)
 	if err != nil {
 		return round{}, err
 	}
@@ -209,22 +209,35 @@ func (p *posting) measure(ctx context.Context, c *contestant) (round, error) {
 	}, nil
 }
 
+// usage is what was used until now.
 type usage struct {
 	server, postgres, client time.Duration
 	wal                      float64
 }
 
-func (p *posting) usage(ctx context.Context, c *contestant) (u usage, err error) {
-	if err := p.db.admin.QueryRow(ctx, "select pg_current_wal_insert_lsn() - '0/0'::pg_lsn").Scan(&u.wal); err != nil {
+func (w *world) usage(ctx context.Context, d *database, s *server) (u usage, err error) {
+	if err := d.admin.QueryRow(ctx, "select pg_current_wal_insert_lsn() - '0/0'::pg_lsn").Scan(&u.wal); err != nil {
 		return u, fmt.Errorf("read the log's position: %w", err)
 	}
 	u.client = cost.Own()
-	if p.postmaster != 0 { // there is a /proc
-		if u.server, err = cost.CPU(c.server.process.Pid); err == nil {
-			u.postgres, err = cost.CPU(p.postmaster)
+	if w.postmaster != 0 { // there is a /proc
+		if u.server, err = cost.CPU(s.process.Pid); err == nil {
+			u.postgres, err = cost.CPU(w.postmaster)
 		}
 	}
 	return u, err
+}
+
+// noteUsage adds what each of n requests used of processors, which a busy
+// machine changes less than the time that they took.
+func (w *world) noteUsage(ctx context.Context, d *database, s *server, before usage, each string, n int) error {
+	after, err := w.usage(ctx, d, s)
+	if err != nil || w.postmaster == 0 {
+		return err
+	}
+	w.note("CPU of "+each+", server", ms(after.server-before.server)/float64(n), "ms")
+	w.note("CPU of "+each+", Postgres", ms(after.postgres-before.postgres)/float64(n), "ms")
+	return nil
 }
 
 func (p *posting) figures() {

@@ -134,7 +134,7 @@ func (w *world) database(ctx context.Context) (*database, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to Postgres: %w", err)
 	}
-	defer admin.Close(ctx) //nolint:errcheck // nothing depends on it
+	defer admin.Close(ctx)
 	if w.postmaster == 0 {
 		var backend int
 		if err := admin.QueryRow(ctx, "select pg_backend_pid()").Scan(&backend); err != nil {
@@ -167,7 +167,7 @@ func (d *database) drop(w *world) {
 	if err != nil {
 		return
 	}
-	defer admin.Close(ctx)                                                  //nolint:errcheck // nothing depends on it
+	defer admin.Close(ctx)
 	_, _ = admin.Exec(ctx, "drop database if exists "+name+" with (force)") // the folder goes anyway
 }
 

@@ -64,11 +64,11 @@ func stat(pid int) (times, error) {
 	if len(fields) < 15 {
 		return times{}, errors.New("read a process's times: too few fields")
 	}
-	number := func(i int) time.Duration {
+	number := func(i int) int64 {
 		n, _ := strconv.ParseInt(fields[i], 10, 64)
-		return time.Duration(n)
+		return n
 	}
-	return times{int(number(1)), (number(11) + number(12)) * tick, (number(13) + number(14)) * tick}, nil
+	return times{int(number(1)), time.Duration(number(11)+number(12)) * tick, time.Duration(number(13)+number(14)) * tick}, nil
 }
 
 // Parent is the process that started a process.

@@ -22,7 +22,6 @@ type Counter struct {
 
 	mu           sync.Mutex
 	transactions []Transaction
-	open         sync.WaitGroup
 }
 
 // Transaction is what happened between BEGIN and COMMIT on one connection.

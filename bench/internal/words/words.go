@@ -64,13 +64,12 @@ func (w *Writer) Text(n int) string {
 	var b strings.Builder
 	for i := range n {
 		word := w.vocab[w.ranks.Uint64()]
-		switch {
-		case i%13 == 0:
+		if i%13 == 0 {
 			if i > 0 {
 				b.WriteString(". ")
 			}
 			word = strings.ToUpper(word[:1]) + word[1:]
-		default:
+		} else {
 			b.WriteByte(' ')
 		}
 		b.WriteString(word)
