@@ -41,7 +41,7 @@ func root() *cobra.Command {
 		Short:         "AI-to-human support handoff: an API-first server on Postgres",
 		SilenceErrors: true, SilenceUsage: true,
 	}
-	c.AddCommand(devCommand(), demoCommand(), serveCommand(), workerCommand(), migrateCommand(), agencyCommand(), openapiCommand())
+	c.AddCommand(devCommand(), demoCommand(), serveCommand(), workerCommand(), migrateCommand(), agencyCommand(), openapiCommand(), doctorCommand())
 	c.AddCommand(apiCommands()...)
 	return c
 }

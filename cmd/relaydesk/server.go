@@ -83,6 +83,7 @@ func migrateCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&login, "login", "", "name of the server's login; its password is read from RELAYDESK_LOGIN_PASSWORD")
+	c.AddCommand(migrateStatusCommand())
 	return c
 }
 

@@ -87,6 +87,13 @@ func Weights(ctx context.Context, dir string, progress io.Writer) (path string, 
 	return filepath.Join(root, filepath.FromSlash(weightsFile)), nil
 }
 
+// HasWeights returns the path of the embedder's weights if they are in dir
+// already. It fetches nothing.
+func HasWeights(dir string) (path string, ok bool) {
+	root := filepath.Join(dir, "artifacts", weights.folder())
+	return filepath.Join(root, filepath.FromSlash(weightsFile)), weights.installed(root)
+}
+
 // Postgres returns the folder of Postgres' programs (postgres, initdb, psql,
 // pg_dump and so on), downloading them into dir first if they are not there.
 // There is one for linux on amd64 and arm64 and for macOS on arm64.

@@ -262,3 +262,113 @@ func EnsureLogin(ctx context.Context, conn *pgx.Conn, name, password string) err
 	}
 	return nil
 }
+
+// Migration is a step of the schema, as this program knows it and as the
+// database has it.
+type Migration struct {
+	Version   int       `json:"version"`
+	Name      string    `json:"name"`
+	State     string    `json:"state"` // applied, pending, changed, or unknown to this program
+	AppliedAt time.Time `json:"applied_at,omitzero"`
+}
+
+// The states of a Migration.
+const (
+	Applied = "applied"
+	Pending = "pending"
+	Changed = "changed"
+	Unknown = "unknown"
+)
+
+// Status lists all migrations. The first is River's schema, all its steps as one. It
+// changes nothing, and works for the owner and for the server's login alike.
+func Status(ctx context.Context, url string) ([]Migration, error) {
+	pool, err := pgxpool.New(ctx, url)
+	if err != nil {
+		return nil, errors.New("look at the schema: the connection URL can't be read")
+	}
+	defer pool.Close()
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("look at the schema: connect: %w", err)
+	}
+	defer conn.Release()
+	// The server's login may read the book only as one of its roles.
+	const become = `select set_config('role', 'relaydesk_system', false) from pg_roles
+		where rolname = 'relaydesk_system' and pg_has_role(current_user, oid, 'member') and not pg_has_role(current_user, oid, 'usage')`
+	if _, err := conn.Exec(ctx, become); err != nil {
+		return nil, fmt.Errorf("look at the schema: %w", err)
+	}
+	queue, err := queueStatus(ctx, conn.Conn(), pool)
+	if err != nil {
+		return nil, err
+	}
+	all := []Migration{queue}
+	known, err := readMigrations()
+	if err != nil {
+		return nil, err
+	}
+	for i, m := range known {
+		all = append(all, Migration{Version: i + 1, Name: m.name, State: Pending})
+	}
+	var exists bool
+	if err := conn.QueryRow(ctx, "select to_regclass('public.migrations') is not null").Scan(&exists); err != nil || !exists {
+		return all, err
+	}
+	rows, err := conn.Query(ctx, "select version, name, sha256, applied_at from public.migrations order by version")
+	if err != nil {
+		return nil, fmt.Errorf("look at the schema: %w", err)
+	}
+	var m Migration
+	var sum string
+	_, err = pgx.ForEachRow(rows, []any{&m.Version, &m.Name, &sum, &m.AppliedAt}, func() error {
+		switch {
+		case m.Version > len(known):
+			m.State = Unknown
+			all = append(all, m)
+			return nil
+		case known[m.Version-1].sum != sum:
+			m.State = Changed
+		default:
+			m.State = Applied
+		}
+		all[m.Version] = m // the queue's line stands first
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look at the schema: %w", err)
+	}
+	return all, nil
+}
+
+func queueStatus(ctx context.Context, conn *pgx.Conn, pool *pgxpool.Pool) (Migration, error) {
+	migrator, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: QueueSchema, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return Migration{}, fmt.Errorf("look at the queue's schema: %w", err)
+	}
+	newest := 0
+	for _, m := range migrator.AllVersions() {
+		newest = max(newest, m.Version)
+	}
+	out := Migration{Version: newest, Name: "river", State: Pending}
+	var exists bool
+	if err := conn.QueryRow(ctx, "select to_regclass('river.river_migration') is not null").Scan(&exists); err != nil || !exists {
+		return out, err
+	}
+	var has int
+	var when *time.Time
+	err = conn.QueryRow(ctx, "select coalesce(max(version), 0), max(created_at) from river.river_migration where line = 'main'").Scan(&has, &when)
+	if err != nil {
+		return out, fmt.Errorf("look at the queue's schema: %w", err)
+	}
+	if when != nil {
+		out.AppliedAt = *when
+	}
+	switch {
+	case has == newest:
+		out.State = Applied
+	case has > newest:
+		out.State, out.Version = Unknown, has
+	}
+	return out, nil
+}

@@ -15,7 +15,6 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/relaydesk/relaydesk/internal/postgres"
-	"github.com/relaydesk/relaydesk/internal/telemetry"
 )
 
 // The queues, each with workers of its own, so that a crawl never keeps a
@@ -44,7 +43,7 @@ func New(log *slog.Logger) (*Queue, error) {
 // time; zero means at once. What the job is worth (queue, priority, uniqueness,
 // attempts) its arguments say by InsertOpts.
 func (q *Queue) Insert(ctx context.Context, tx pgx.Tx, args river.JobArgs, at time.Time) error {
-	if _, err := q.client.InsertTx(ctx, tx, args, &river.InsertOpts{ScheduledAt: at, Metadata: telemetry.Carry(ctx)}); err != nil {
+	if _, err := q.client.InsertTx(ctx, tx, args, &river.InsertOpts{ScheduledAt: at, Metadata: carry(ctx)}); err != nil {
 		return fmt.Errorf("enqueue %s: %w", args.Kind(), err)
 	}
 	return nil
@@ -56,7 +55,7 @@ func (q *Queue) InsertMany(ctx context.Context, tx pgx.Tx, args []river.JobArgs,
 	if len(args) == 0 {
 		return nil
 	}
-	params, metadata := make([]river.InsertManyParams, len(args)), telemetry.Carry(ctx)
+	params, metadata := make([]river.InsertManyParams, len(args)), carry(ctx)
 	for i, a := range args {
 		params[i] = river.InsertManyParams{Args: a, InsertOpts: &river.InsertOpts{ScheduledAt: at, Metadata: metadata}}
 	}

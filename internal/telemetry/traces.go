@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -19,6 +18,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	"go.opentelemetry.io/otel/sdk/trace"
 	otel "go.opentelemetry.io/otel/trace"
+
+	"github.com/relaydesk/relaydesk/internal/queue"
 )
 
 // Traces follows a request through its statements and the jobs that come of it.
@@ -164,26 +165,6 @@ func firstWord(sql string) string {
 	return strings.ToLower(sql[:end])
 }
 
-// carried is what a job's metadata holds of the trace that made it.
-type carried struct {
-	TraceParent string `json:"traceparent,omitempty"`
-}
-
-// Carry gives the metadata for a job that is made under ctx; nil if that
-// belongs to no trace.
-func Carry(ctx context.Context) []byte {
-	if !otel.SpanContextFromContext(ctx).IsValid() {
-		return nil
-	}
-	carrier := propagation.MapCarrier{}
-	wire.Inject(ctx, carrier)
-	metadata, err := json.Marshal(carried{carrier.Get("traceparent")})
-	if err != nil {
-		return nil // a string can always be written
-	}
-	return metadata
-}
-
 // Jobs is middleware for River that counts jobs, and goes on with the trace of
 // the request that made them. t may be nil.
 func Jobs(m *Metrics, t *Traces) rivertype.WorkerMiddleware { return &jobs{metrics: m, traces: t} }
@@ -219,11 +200,13 @@ func (j *jobs) Work(ctx context.Context, job *rivertype.JobRow, do func(context.
 }
 
 func (j *jobs) begin(ctx context.Context, job *rivertype.JobRow) (context.Context, otel.Span) {
-	var from carried
-	if j.traces == nil || json.Unmarshal(job.Metadata, &from) != nil || from.TraceParent == "" {
+	if j.traces == nil {
 		return ctx, nil
 	}
-	ctx = wire.Extract(ctx, propagation.MapCarrier{"traceparent": from.TraceParent})
+	ctx, ok := queue.Traced(ctx, job.Metadata)
+	if !ok {
+		return ctx, nil // a sweep's, or the relay's
+	}
 	return j.traces.tracer.Start(ctx, "job "+job.Kind, otel.WithSpanKind(otel.SpanKindConsumer), otel.WithAttributes(
 		attribute.String("messaging.system", "river"), attribute.String("messaging.destination.name", job.Queue),
 		attribute.Int64("messaging.message.id", job.ID), attribute.Int("messaging.river.attempt", job.Attempt)))
