@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -31,6 +33,25 @@ type bench struct {
 	ws      string // the workspace's id
 	t       *testing.T
 	handler http.Handler
+	logged  shared
+}
+
+// shared is a buffer that many write to.
+type shared struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *shared) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(b)
+}
+
+func (s *shared) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 func setup(t *testing.T) *bench {
@@ -40,7 +61,7 @@ func setup(t *testing.T) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{clock: clocktest.At(time.Now()), t: t}
-	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	log := slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), &b.logged), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b.Deps = api.Deps{Clock: b.clock, Log: log, Box: box, LimitFactor: 10}
 	b.Tenants = tenants.New(postgrestest.New(t), b.clock, log, tenants.Options{TestKeys: true})
 	b.serve(b.Deps)

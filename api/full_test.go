@@ -68,7 +68,7 @@ type whole struct {
 func setupWhole(t *testing.T) *whole {
 	t.Helper()
 	b := setup(t)
-	db, log, now := postgrestest.New(t), slog.New(slog.DiscardHandler), clock.System()
+	db, log, now := postgrestest.New(t), b.Deps.Log, clock.System()
 	q, err := queue.New(log)
 	if err != nil {
 		t.Fatal(err)

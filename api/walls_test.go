@@ -191,6 +191,11 @@ func TestNothingOfAnotherTenantIsSeenOrTouched(t *testing.T) {
 	if after := b.send("GET", "/v1/events?limit=100", "").Raw; !bytes.Equal(before, after) {
 		t.Errorf("something happened to the other: %s", after)
 	}
+	for _, log := range []string{a.logged.String(), b.logged.String()} {
+		if !strings.Contains(log, "route=\"PATCH /v1/members/{id}\"") || strings.Contains(log, canary) || strings.Contains(log, "mark-of-a") || strings.Contains(log, "rd_sk_") {
+			t.Error("the log tells more than ids, or nothing at all")
+		}
+	}
 	if !bytes.Contains(before, []byte(canary)) {
 		t.Error("the canary is not where it should be seen")
 	}
