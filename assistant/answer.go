@@ -84,7 +84,7 @@ func (a *Assistant) look(ctx context.Context, w postgres.Workspace, question, la
 	if len(vectors) != 1 {
 		return nil, made, fmt.Errorf("embed a question: %d vectors", len(vectors))
 	}
-	made.found, err = a.Knowledge.Search(ctx, w, knowledge.Query{Text: question, Vector: vectors[0], Language: lang, Limit: mostHits})
+	made.found, err = a.Knowledge.Search(ctx, w, knowledge.Query{Text: question, Vector: vectors[0], Language: lang, Limit: mostHits, Answering: true})
 	if err != nil {
 		return nil, made, err
 	}

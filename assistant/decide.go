@@ -249,7 +249,7 @@ func (a *Assistant) nextSteps(ctx context.Context, q ask, lang string) (hits []p
 	}()
 	ctx, cancel := context.WithTimeout(ctx, aside)
 	defer cancel()
-	found, err := a.Knowledge.Search(ctx, q.w, knowledge.Query{Text: q.question(), Language: lang, Limit: 3, OnePerPage: true})
+	found, err := a.Knowledge.Search(ctx, q.w, knowledge.Query{Text: q.question(), Language: lang, Limit: 3, OnePerPage: true, Answering: true})
 	if err != nil {
 		a.Log.WarnContext(ctx, "search for a packet", "workspace", q.w.ID, "error", err)
 		return nil

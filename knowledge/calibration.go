@@ -59,6 +59,7 @@ select heading, language from (
   select distinct on (h.heading) h.heading, p.language, p.page_id
   from passages p, lateral (select p.heading_path[cardinality(p.heading_path)] as heading) h
   where p.workspace_id = @workspace_id and length(h.heading) between 8 and 200
+    and not exists (select from pages g where g.workspace_id = p.workspace_id and g.id = p.page_id and g.links_only)
   order by h.heading, p.id
 ) x order by right(page_id::text, 12), heading limit @limit`
 )
@@ -101,12 +102,12 @@ func (k *Knowledge) StoreCalibration(ctx context.Context, w postgres.Workspace, 
 	return nil
 }
 
-// Signals asks several questions and gives the signals of each. Those that come
-// with a vector are not embedded.
+// Signals asks several questions, to be answered, and gives the signals of each.
+// Those that come with a vector are not embedded.
 func (k *Knowledge) Signals(ctx context.Context, w postgres.Workspace, questions []Query) ([]rank.Signals, error) {
 	all := make([]rank.Signals, len(questions))
 	for i, q := range questions {
-		q.Limit = 1
+		q.Limit, q.Answering = 1, true
 		found, err := k.Search(ctx, w, q)
 		if err != nil {
 			return nil, err

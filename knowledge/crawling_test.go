@@ -525,3 +525,49 @@ func TestSourcesOfAWorkspaceTakeTurns(t *testing.T) {
 		t.Errorf("the big one: %s, %+v", got.Status, got.Pages)
 	}
 }
+
+func TestAPageOfLinksIsFoundButIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	b, s := setup(t), newSite(t, help())
+	links := `<!doctype html><html lang=en><head><title>All about bicycles</title></head><body><main><h1>Topics</h1><ul>` +
+		`<li><a href="/bicycles">How much is a bicycle?</a></li><li><a href="/dogs">Dogs on board</a></li><li><a href="/luggage">How much luggage may I bring?</a></li><li><a href="/refunds">Refunds after cancellations</a></li></ul></main></body></html>`
+	s.pages["/links"] = links
+	s.pages["/"] = page("Help", "Welcome to the help centre of the harbour ferry company.", "/links")
+	s.etags = true
+	src := b.website(s.URL)
+	b.drain()
+	check := func(when string) {
+		t.Helper()
+		if got := b.outcomes(b.source(src.ID)); got["/links"] != "indexed" || got["/bicycles"] != "indexed" {
+			t.Errorf("%s: pages %v", when, got)
+		}
+		if !b.finds("how much is a bicycle?", "Dogs on board") {
+			t.Errorf("%s the page of links is not found: %q", when, b.found("how much is a bicycle?"))
+		}
+		f, err := b.Search(t.Context(), b.w, knowledge.Query{Text: "how much is a bicycle?", Answering: true})
+		if err != nil || len(f.Hits) == 0 || !strings.Contains(f.Hits[0].Text, "four euros") {
+			t.Errorf("%s: %+v, %v", when, f.Hits, err)
+		}
+		for _, h := range f.Hits {
+			if strings.HasSuffix(h.URL, "/links") {
+				t.Errorf("%s: %s is cited for an answer", when, h.URL)
+			}
+		}
+	}
+	check("after the first crawl")
+	b.again(src.ID)
+	b.drain()
+	check("unchanged")
+	if headings, err := b.Headings(t.Context(), b.w, 10); err != nil || slices.ContainsFunc(headings, func(h knowledge.Heading) bool { return strings.Contains(h.Text, "bicycles") }) {
+		t.Errorf("headings %v, %v", headings, err)
+	}
+	s.change(func() {
+		s.pages["/links"] = page("All about bicycles", "A bicycle may be rented in the harbour, from the kiosk beside the bridge.")
+	})
+	b.again(src.ID)
+	b.drain()
+	f, err := b.Search(t.Context(), b.w, knowledge.Query{Text: "may a bicycle be rented?", Answering: true})
+	if err != nil || len(f.Hits) == 0 || !strings.HasSuffix(f.Hits[0].URL, "/links") {
+		t.Errorf("a page that says something by now: %+v, %v", f.Hits, err)
+	}
+}

@@ -34,6 +34,7 @@ type result struct {
 	hash       []byte
 	pieces     []piece
 	links      []string
+	linksOnly  bool // the page hardly says anything itself
 }
 
 // fetchOne fetches and reads one page. The error is that of a ctx that ended.
@@ -106,7 +107,7 @@ func (r *result) read(v *visit, robots *crawl.Robots, fetched crawl.Fetched, pan
 		r.outcome = outUnchanged
 		return
 	}
-	r.outcome = outIndexed
+	r.outcome, r.linksOnly = outIndexed, page.LinksOnly
 	for _, p := range page.Passages() {
 		r.pieces = append(r.pieces, piece{
 			title: r.title, headingPath: p.HeadingPath, anchor: clean(p.Anchor), text: clean(p.Text), language: r.language,

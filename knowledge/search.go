@@ -37,6 +37,9 @@ type Query struct {
 	Limit    int       // hits; 0: 10, at most 100
 	// OnePerPage keeps only the best hit of each page.
 	OnePerPage bool
+	// Answering leaves out pages of links only: they lead to what answers a
+	// question, and would be cited in its place.
+	Answering bool
 }
 
 // Hit is a passage that was found.
@@ -83,9 +86,10 @@ with by_words as (
 select c.id, p.page_id, p.source_id, g.url, g.title, p.anchor, p.heading_path, p.text, p.language, coalesce(v.cosine, 'NaN')::real
 from candidates c
 cross join lateral (select * from passages p where p.workspace_id = {workspace} and p.id = c.id offset 0) p
-cross join lateral (select url, title from pages g where g.workspace_id = {workspace} and g.id = p.page_id offset 0) g
+cross join lateral (select url, title, links_only from pages g where g.workspace_id = {workspace} and g.id = p.page_id offset 0) g
 left join lateral (select -(embedding <#> @vector::halfvec(384)) as cosine from passage_vectors v where v.workspace_id = {workspace} and v.id = c.id offset 0) v on true
-where exists (select from sources s where s.workspace_id = {workspace} and s.id = p.source_id and s.status <> 'deleting')`
+where exists (select from sources s where s.workspace_id = {workspace} and s.id = p.source_id and s.status <> 'deleting')
+  and not (@answering::boolean and g.links_only)`
 )
 
 // Search finds passages by their words and by their meaning. With a question in
@@ -120,7 +124,7 @@ func search(ctx context.Context, tx pgx.Tx, w postgres.Workspace, q Query) (Foun
 		return Found{}, err
 	}
 	question := rank.Ask(q.Text, corpus)
-	candidates, places, err := readCandidates(ctx, tx, w, searched(question, corpus), q.Vector)
+	candidates, places, err := readCandidates(ctx, tx, w, searched(question, corpus), q)
 	if err != nil {
 		return Found{}, err
 	}
@@ -196,17 +200,17 @@ func searched(q *rank.Question, corpus rank.Corpus) []string {
 	return words
 }
 
-func readCandidates(ctx context.Context, tx pgx.Tx, w postgres.Workspace, words []string, vector []float32) ([]rank.Candidate, []Hit, error) {
+func readCandidates(ctx context.Context, tx pgx.Tx, w postgres.Workspace, words []string, q Query) ([]rank.Candidate, []Hit, error) {
 	if words == nil {
 		words = []string{}
 	}
 	var asked *string
-	if vector != nil {
-		text := vectorText(vector)
+	if q.Vector != nil {
+		text := vectorText(q.Vector)
 		asked = &text
 	}
 	rows, err := tx.Query(ctx, inText(candidatesSQL, w), pgx.StrictNamedArgs{
-		"words": words, "vector": asked, "most_words": wordCandidates, "most_vectors": vectorCandidates,
+		"words": words, "vector": asked, "most_words": wordCandidates, "most_vectors": vectorCandidates, "answering": q.Answering,
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("find candidates: %w", err)

@@ -31,10 +31,12 @@ where workspace_id = @workspace_id and source_id = @id and status = 'indexed' an
 update pages p set state = u.state, lease = null, not_before = u.not_before, attempts = u.attempts, outcome = u.outcome, outcome_reason = u.outcome_reason,
   passing = u.passing, status = u.status, reason = u.reason, title = u.title, language = u.language, passages = u.passages,
   etag = u.etag, last_modified = u.last_modified, hash = u.hash,
+  links_only = case when u.outcome = 'indexed' then u.links_only else p.links_only end,
   fetched_at = case when u.state = 'done' then @now else p.fetched_at end, updated_at = @now
 from unnest(@ids::uuid[], @states::text[], @not_befores::timestamptz[], @attempts::int[], @outcomes::text[], @outcome_reasons::text[], @passings::boolean[],
-  @statuses::text[], @reasons::text[], @titles::text[], @languages::text[], @passages::int[], @etags::text[], @last_modifieds::text[], @hashes::bytea[])
-  as u (id, state, not_before, attempts, outcome, outcome_reason, passing, status, reason, title, language, passages, etag, last_modified, hash)
+  @statuses::text[], @reasons::text[], @titles::text[], @languages::text[], @passages::int[], @etags::text[], @last_modifieds::text[], @hashes::bytea[],
+  @links_onlys::boolean[])
+  as u (id, state, not_before, attempts, outcome, outcome_reason, passing, status, reason, title, language, passages, etag, last_modified, hash, links_only)
 where p.workspace_id = @workspace_id and p.id = u.id`
 	storedSliceSQL = `
 update sources set misses = @misses, next_at = @next_at, title = case when title = '' then @title else title end, updated_at = @now
@@ -193,7 +195,7 @@ func storePages(ctx context.Context, tx pgx.Tx, w postgres.Workspace, results []
 		pageIDs                              = make([]ids.ID, n)
 		notBefores                           = make([]*time.Time, n)
 		attempts, passages                   = make([]int, n), make([]int, n)
-		passings                             = make([]bool, n)
+		passings, linksOnly                  = make([]bool, n), make([]bool, n)
 		hashes                               = make([][]byte, n)
 		states, outcomes, outcomeReasons     = make([]string, n), make([]string, n), make([]string, n)
 		statuses, reasons, titles, languages = make([]string, n), make([]string, n), make([]string, n), make([]string, n)
@@ -221,7 +223,7 @@ func storePages(ctx context.Context, tx pgx.Tx, w postgres.Workspace, results []
 			titles[i], languages[i] = r.title, r.language
 			etags[i], lastModifieds[i] = r.validators.ETag, r.validators.LastModified
 			if r.outcome == outIndexed {
-				passages[i] = len(r.pieces)
+				passages[i], linksOnly[i] = len(r.pieces), r.linksOnly
 			}
 		case outSkipped, outFailed:
 			reasons[i] = string(r.reason)
@@ -236,7 +238,7 @@ func storePages(ctx context.Context, tx pgx.Tx, w postgres.Workspace, results []
 	_, err := tx.Exec(ctx, storePagesSQL, pgx.StrictNamedArgs{
 		"workspace_id": w.ID, "now": now, "ids": pageIDs, "states": states, "not_befores": notBefores, "attempts": attempts, "outcomes": outcomes,
 		"outcome_reasons": outcomeReasons, "passings": passings, "statuses": statuses, "reasons": reasons, "titles": titles, "languages": languages,
-		"passages": passages, "etags": etags, "last_modifieds": lastModifieds, "hashes": hashes,
+		"passages": passages, "etags": etags, "last_modifieds": lastModifieds, "hashes": hashes, "links_onlys": linksOnly,
 	})
 	if err != nil {
 		return fmt.Errorf("store pages: %w", err)

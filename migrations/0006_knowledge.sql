@@ -68,6 +68,7 @@ create table pages (
   title         text not null default '',
   language      text not null default '',
   passages      integer not null default 0,
+  links_only    boolean not null default false, -- what is indexed leads to answers and is none
   etag          text not null default '',
   last_modified text not null default '',
   hash          bytea, -- of what is indexed
