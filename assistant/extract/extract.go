@@ -19,6 +19,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/relaydesk/relaydesk/knowledge/rank"
 )
@@ -48,11 +49,14 @@ type Quote struct {
 	Start int     // where in the hit's text it begins, in bytes
 	Text  string  //
 	Score float64 // comparable within one answer only
+	// Header is the row that names the columns, if Text is a row of a table.
+	// It stands above it in an answer's Text.
+	Header string
 }
 
 // An Answered question.
 type Answered struct {
-	Text   string  // the quotes, joined to be read; empty if nothing fits
+	Text   string  // the quotes, joined to be read, rows under their table's header; empty if nothing fits
 	Quotes []Quote // in the order of Text; the best hit's first
 }
 
@@ -65,6 +69,9 @@ func Answer(q *rank.Question, vector []float32, hits []rank.Hit, embed Embed, op
 	for i := range hits[:min(o.Passages, len(hits))] {
 		units = append(units, read(q, hits, i)...)
 	}
+	if !rank.AboutCode(q.Text()) {
+		units = language(units)
+	}
 	if len(units) == 0 {
 		return Answered{}, nil
 	}
@@ -73,6 +80,14 @@ func Answer(q *rank.Question, vector []float32, hits []rank.Hit, embed Embed, op
 	byScore(units)
 	quotes := choose(units, o)
 	return Answered{Text: join(quotes, hits), Quotes: quotes}, err
+}
+
+// language leaves out code, unless there is nothing else.
+func language(units []unit) []unit {
+	if spoken := slices.DeleteFunc(slices.Clone(units), func(u unit) bool { return u.code }); len(spoken) > 0 {
+		return spoken
+	}
+	return units
 }
 
 func byScore(units []unit) {
@@ -85,6 +100,7 @@ const (
 	headGain   = .2 // what the headings have, for the first three units below
 	bestHit    = .6 // the passage's distance behind the best one
 	follow     = .5 // what a question in the text has, for the unit after it
+	columns    = .3 // off a row that seems to name the columns of a table
 )
 
 // likeness adds the cosines of the units. Those that were not embedded stay
@@ -145,7 +161,7 @@ func choose(units []unit, o Options) []Quote {
 	})
 	quotes := make([]Quote, len(chosen))
 	for i, u := range chosen {
-		quotes[i] = Quote{u.hit, u.start, u.text, u.score}
+		quotes[i] = Quote{u.hit, u.start, u.text, u.score, u.header}
 	}
 	return quotes
 }
@@ -160,14 +176,23 @@ func rankOf(u, best unit) int {
 
 // repeats tells a unit that says what was said: pages share sentences.
 func repeats(chosen []unit, u unit) bool {
+	said := flat(u.text)
 	return slices.ContainsFunc(chosen, func(c unit) bool {
-		return strings.Contains(c.text, u.text) || strings.Contains(u.text, c.text)
+		before := flat(c.text)
+		return strings.Contains(before, said) || strings.Contains(said, before)
 	})
+}
+
+// flat is a text's letters and digits, words parted by single spaces.
+func flat(s string) string {
+	words := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r) })
+	return " " + strings.Join(words, " ") + " "
 }
 
 // join puts neighbours together as they stand on the page, and others apart.
 func join(quotes []Quote, hits []rank.Hit) string {
 	var b strings.Builder
+	header := ""
 	for i, q := range quotes {
 		if i > 0 {
 			p := quotes[i-1]
@@ -177,9 +202,15 @@ func join(quotes []Quote, hits []rank.Hit) string {
 				if gap := hits[q.Hit].Text[p.Start+len(p.Text) : q.Start]; strings.TrimSpace(gap) == "" {
 					between = gap
 				}
+			} else {
+				header = ""
 			}
 			b.WriteString(between)
 		}
+		if q.Header != "" && q.Header != header && (i == 0 || quotes[i-1].Text != q.Header) {
+			b.WriteString(q.Header + "\n")
+		}
+		header = q.Header
 		b.WriteString(q.Text)
 	}
 	return b.String()

@@ -131,6 +131,68 @@ func TestTheAnswerIsBounded(t *testing.T) {
 	}
 }
 
+var endpoint = rank.Candidate{
+	ID: 5, Title: "Webhooks", HeadingPath: []string{"How do I make a webhook endpoint?"}, Cosine: .9,
+	Text: "In the settings of the shop. Name the address of the endpoint:\ncurl \"$URL/endpoint\" -H \"Authorization: Bearer $KEY\" \\\n  -d '{\"make\": \"webhook endpoint\"}'\nThe answer holds the secret, which is shown once.",
+}
+
+func TestCodeIsQuotedOnlyToWhoAsksForIt(t *testing.T) {
+	t.Parallel()
+	a := answer(t, "How do I make a webhook endpoint?", nil, endpoint, returns)
+	if strings.ContainsAny(a.Text, "{$") || !strings.Contains(a.Text, "Name the address of the endpoint") || strings.Contains(a.Text, ":") {
+		t.Errorf("%q", a.Text)
+	}
+	if a := answer(t, "How do I make a webhook endpoint with curl?", nil, endpoint, returns); !strings.Contains(a.Text, `curl "$URL/endpoint"`) {
+		t.Errorf("asked for code: %q", a.Text)
+	}
+	only := rank.Candidate{ID: 6, Text: "make \"$URL/webhook\" && endpoint", Cosine: .8}
+	if a := answer(t, "How do I make a webhook endpoint?", nil, only); a.Text != only.Text {
+		t.Errorf("there is nothing else: %q", a.Text)
+	}
+}
+
+func TestAQuestionInCodeIsNoQuestionOfThePage(t *testing.T) {
+	t.Parallel()
+	a := answer(t, "Can I talk to a person about my order?", nil, rank.Candidate{
+		ID: 7, Cosine: .9, Text: "In their own words, a visitor asks for a person.\nrd \"$URL/messages\" -d '{\"text\": \"Thanks. Can I talk to a person about my order?\"}' | field turn.status\nIt prints escalated.",
+	})
+	if !strings.HasPrefix(a.Text, "In their own words") || strings.Contains(a.Text, "field") {
+		t.Errorf("%q", a.Text)
+	}
+}
+
+func TestARowOfATableStandsUnderItsHeader(t *testing.T) {
+	t.Parallel()
+	prices := rank.Candidate{ID: 8, Title: "Parcels", Cosine: .9, Text: "What a parcel costs:\nparcel | price | takes\nsmall | 4 euros | two days\nlarge | 9 euros | four days\nOthers on request."}
+	if a := answer(t, "How much is a large parcel?", nil, prices); !strings.HasSuffix(a.Text, "\nlarge | 9 euros | four days") || strings.Count(a.Text, "parcel | price | takes\n") != 1 {
+		t.Errorf("%q", a.Text)
+	}
+	days := rank.Candidate{ID: 9, Title: "Hours", Cosine: .9, Text: "Monday | 9 to 18\nSaturday | 10 to 14"}
+	if a := answer(t, "What are your hours on Saturday?", nil, days); strings.Count(a.Text, "Monday") > 1 || !strings.HasSuffix(a.Text, "Saturday | 10 to 14") {
+		t.Errorf("a table without a header: %q", a.Text)
+	}
+}
+
+func TestYesComesWithWhatItSays(t *testing.T) {
+	t.Parallel()
+	a := answer(t, "Do you ship abroad?", nil, rank.Candidate{
+		ID: 10, HeadingPath: []string{"Do you ship abroad?"}, Cosine: .9, Text: "Yes. Parcels to Norway take a week. It is dear.",
+	})
+	if !strings.HasPrefix(a.Quotes[0].Text, "Yes. Parcels to Norway take a week.") {
+		t.Errorf("%+v", a.Quotes)
+	}
+}
+
+func TestNothingIsSaidTwice(t *testing.T) {
+	t.Parallel()
+	a := answer(t, "What is a locker?", nil,
+		rank.Candidate{ID: 11, Cosine: .9, Text: "A locker is a box at the station, open day and night."},
+		rank.Candidate{ID: 12, Cosine: .9, Text: "A locker is a box."})
+	if len(a.Quotes) != 1 {
+		t.Errorf("%q", a.Text)
+	}
+}
+
 func TestNothingToQuoteIsNoAnswer(t *testing.T) {
 	t.Parallel()
 	for _, c := range [][]rank.Candidate{nil, {{ID: 1}}, {{ID: 1, Text: " \n\n"}}, {{ID: 1, Text: "Really?"}}} {
@@ -143,6 +205,7 @@ func TestNothingToQuoteIsNoAnswer(t *testing.T) {
 // Whatever a page says, quotes are parts of it and units never split a letter.
 func FuzzAnswer(f *testing.F) {
 	f.Add("What are hours?", "Hours:\n- Mon. 9\n1) Tue\n\nOpen! 水。はい？ a")
+	f.Add("x", "a | b\nx | y\n{\nYes. No:\n}\nx = f(\n")
 	f.Add("x", "x. x\n-\n- x\r\n- \tx.\x00 \xff. X")
 	f.Fuzz(func(t *testing.T, question, text string) {
 		answer(t, question, nil, rank.Candidate{ID: 1, Text: text, Cosine: .8}, rank.Candidate{ID: 2, Text: question + "\n" + text, Cosine: .7})

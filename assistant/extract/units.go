@@ -14,6 +14,9 @@ type unit struct {
 	start int // in the hit's text
 	text  string
 	score float64
+	code  bool // or what is as little to be quoted
+	// Of a row of a table, what stands above it; empty if the row says enough.
+	header string
 }
 
 // maxList bounds a list that is quoted whole, in bytes. Of a longer one the
@@ -30,11 +33,11 @@ func read(q *rank.Question, hits []rank.Hit, hit int) []unit {
 	for i, u := range cut(h.Text) {
 		u.hit = hit
 		covered := q.Coverage(u.text)
-		if question(u.text) {
+		if !u.code && question(u.text) {
 			asked = covered
 			continue
 		}
-		u.score = covered + follow*asked
+		u.score += covered + follow*asked
 		asked /= 2
 		if i < 3 {
 			u.score += headGain * head * float64(3-i) / 3
@@ -48,42 +51,119 @@ func read(q *rank.Question, hits []rank.Hit, hit int) []unit {
 
 // cut gives the units of a passage's text in their order.
 func cut(text string) []unit {
-	var out []unit
-	list := -1 // the unit that items are added to
+	c := cutter{text: text, code: rank.CodeLines(text), list: -1}
 	for start := 0; start < len(text); {
 		end := len(text)
 		if i := strings.IndexByte(text[start:], '\n'); i >= 0 {
 			end = start + i
 		}
 		line := strings.TrimSpace(text[start:end])
-		at := start + strings.Index(text[start:end], line)
+		if at := start + strings.Index(text[start:end], line); line != "" {
+			c.line(line, at, text[min(end+1, len(text)):])
+		}
 		start = end + 1
-		switch {
-		case line == "":
-		case item(line) && list >= 0:
-			if l := &out[list]; at+len(line)-l.start <= maxList {
-				l.text = text[l.start : at+len(line)]
-			} else {
-				list = len(out) // a long list goes on by itself
-				out = append(out, unit{start: at, text: line})
-			}
-		default:
-			from := at
-			for s := range rank.Sentences(line) {
-				from += strings.Index(text[from:], s)
-				out = append(out, unit{start: from, text: s})
-				from += len(s)
-			}
-			list = len(out) - 1 // items that follow belong to the line's last sentence
-			if !item(line) && !leadsIn(line) {
-				list = -1
-			}
-			if list < 0 && itemFollows(text[min(start, len(text)):]) {
-				list = len(out) - 1
-			}
+		c.number++
+	}
+	return c.out
+}
+
+type cutter struct {
+	text   string
+	code   []bool // of each line
+	number int    // of the line
+	out    []unit
+	list   int    // the unit that items are added to, or -1
+	header string // of the table that the line before belongs to
+}
+
+func (c *cutter) line(line string, at int, rest string) {
+	if !row(line) || c.code[c.number] {
+		c.header = ""
+	}
+	switch {
+	case c.code[c.number]:
+		c.leave()
+		c.out = append(c.out, unit{start: at, text: line, code: true})
+	case item(line) && c.list >= 0:
+		if l := &c.out[c.list]; at+len(line)-l.start <= maxList {
+			l.text = c.text[l.start : at+len(line)]
+		} else {
+			c.list = len(c.out) // a long list goes on by itself
+			c.out = append(c.out, unit{start: at, text: line})
+		}
+	case row(line):
+		c.leave()
+		u := unit{start: at, text: line}
+		if c.header != "" && strings.Count(c.header, cell) == strings.Count(line, cell) {
+			u.header = c.header
+		} else if row(nextLine(rest)) && names(line) {
+			c.header, u.score = line, -columns
+		}
+		c.out = append(c.out, u)
+	default:
+		c.sentences(line, at)
+		c.list = len(c.out) - 1 // items that follow belong to the line's last sentence
+		if !item(line) && !leadsIn(line) {
+			c.list = -1
+		}
+		if c.list < 0 && item(nextLine(rest)) {
+			c.list = len(c.out) - 1
 		}
 	}
-	return out
+}
+
+// leave ends a line that leads over to code or to a table: it may be quoted
+// without, so it is made to stand for itself. One of a word or two only names
+// what follows.
+func (c *cutter) leave() {
+	c.list = -1
+	if len(c.out) == 0 {
+		return
+	}
+	u := &c.out[len(c.out)-1]
+	if u.code || !leadsIn(u.text) {
+		return
+	}
+	u.text = strings.TrimRight(u.text, ":： ")
+	u.code = len(strings.Fields(u.text)) < 3 && len(u.text) < 24
+}
+
+// sentences adds those of a line. A short one, such as "Yes.", says too little
+// without the next.
+func (c *cutter) sentences(line string, at int) {
+	short := false
+	for s := range rank.Sentences(line) {
+		at += strings.Index(c.text[at:], s)
+		if asks := question(s); short && !asks {
+			u := &c.out[len(c.out)-1]
+			u.text = c.text[u.start : at+len(s)]
+			short = false
+		} else {
+			c.out = append(c.out, unit{start: at, text: s})
+			short = !asks && len(s) <= 32 && len(strings.Fields(s)) <= 3 && !item(line)
+		}
+		at += len(s)
+	}
+}
+
+// cell stands between the cells of a row.
+const cell = " | "
+
+func row(line string) bool { return strings.Contains(line, cell) }
+
+// names tells whether a table's first row is likely to say what the columns are.
+func names(line string) bool {
+	for c := range strings.SplitSeq(line, cell) {
+		if len(c) > 40 || strings.ContainsAny(c, "0123456789.") {
+			return false
+		}
+	}
+	return true
+}
+
+func nextLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimLeft(text, "\n \t"), "\n")
+	return strings.TrimSpace(line)
 }
 
 // item tells a line of a list.
@@ -98,11 +178,6 @@ func item(line string) bool {
 		return len(line)-len(rest) <= 2 && (strings.HasPrefix(rest, ". ") || strings.HasPrefix(rest, ") "))
 	}
 	return false
-}
-
-func itemFollows(text string) bool {
-	line, _, _ := strings.Cut(strings.TrimLeft(text, "\n \t"), "\n")
-	return item(strings.TrimSpace(line))
 }
 
 func leadsIn(line string) bool {

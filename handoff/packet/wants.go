@@ -7,6 +7,7 @@ import (
 
 	"github.com/relaydesk/relaydesk/handoff/triggers"
 	"github.com/relaydesk/relaydesk/handoff/words"
+	"github.com/relaydesk/relaydesk/knowledge/rank"
 )
 
 // maxWants is how long the sentence of what a visitor wants may be, in characters.
@@ -141,10 +142,11 @@ func Summary(found []Trigger, wants string) string {
 }
 
 // Next gives the sentence of the best hit that shares most words with what is
-// wanted; its beginning where none does. It is nil without hits.
+// wanted; its beginning where none does. Code is none of them, unless it is
+// what the hit consists of. It is nil without hits.
 func Next(wants string, hits []Hit) *NextStep {
 	for _, h := range hits {
-		pieces := words.Sentences(h.Text)
+		pieces := words.Sentences(rank.WithoutCode(h.Text))
 		if len(pieces) == 0 {
 			continue
 		}

@@ -101,6 +101,9 @@ func Ask(question string, corpus Corpus) *Question {
 	return q
 }
 
+// Text is the question as it was asked.
+func (q *Question) Text() string { return q.text }
+
 // Rarest gives at most n words of the question that are worth searching for
 // together (with OR): those that occur in the fewest passages, rarest first.
 // Words that occur nowhere are left out, and so are those that occur in more
