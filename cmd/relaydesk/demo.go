@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -328,7 +329,7 @@ func (d *demo) handoff(ctx context.Context) error {
 	}
 	d.turn(started.Turn)
 	if started.Turn == nil || started.Turn.Escalation == nil {
-		return fmt.Errorf("the visitor asked for a person and got none")
+		return errors.New("the visitor asked for a person and got none")
 	}
 	d.title("What the person sees: GET /v1/escalations/{id}/packet")
 	packet, err := d.api.raw(ctx, "GET", "/v1/escalations/"+started.Turn.Escalation.ID+"/packet", nil, "Accept", "text/markdown")

@@ -183,7 +183,7 @@ func (f *follower) read(ctx context.Context, node *api, last *string) error {
 	for {
 		line, err := lines.ReadString('\n')
 		if err != nil {
-			return nil //nolint:nilerr // it ended after it had begun
+			return nil // it ended after it had begun
 		}
 		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
 		switch name {

@@ -75,7 +75,7 @@ func place(t *testing.T) string {
 	if shared.dir != "" {
 		return shared.dir
 	}
-	dir, err := os.MkdirTemp("", "relaydesk-e2e-")
+	dir, err := os.MkdirTemp("", "relaydesk-e2e-") //nolint:usetesting // one for all tests, which Postgres can enter
 	if err == nil {
 		shared.dir = dir
 		err = os.Chmod(dir, 0o755)
@@ -132,7 +132,7 @@ func folder(t *testing.T, withArtifacts bool) string {
 	shared.Lock()
 	run := place(t)
 	shared.Unlock()
-	dir, err := os.MkdirTemp(run, "data-")
+	dir, err := os.MkdirTemp(run, "data-") //nolint:usetesting // Postgres can enter it
 	if err != nil {
 		t.Fatal(err)
 	}

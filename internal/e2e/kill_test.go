@@ -20,7 +20,7 @@ func TestANodeKilledUnderLoadLosesNothing(t *testing.T) {
 	second := in.serve(t, nil)
 	teach(t, second.api)
 	hooks := receive(t, nil)
-	hooks.subscribe(t, second.api)
+	hooks.subscribe(t, second.api, "*")
 	reading, stop := context.WithCancel(t.Context())
 	defer stop()
 	everywhere := in.api("") // the agency's events, of all workspaces
@@ -53,6 +53,37 @@ func TestANodeKilledUnderLoadLosesNothing(t *testing.T) {
 	}
 }
 
+func TestANodeStoppedUnderLoadLeavesNothingToRepair(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	first := in.serve(t, nil)
+	second := in.serve(t, nil)
+	teach(t, second.api)
+	hooks := receive(t, nil)
+	hooks.subscribe(t, second.api, "*")
+	reading, stop := context.WithCancel(t.Context())
+	defer stop()
+	stream, stopped := follow(reading, first.api) // an open stream must not hold it up
+
+	l := press(t.Context(), in, first.api, second.api)
+	l.reached(t, 20)
+	eventually(t, 30*time.Second, "the stream has told something", func() bool { return stream.count() > 10 })
+	began := time.Now()
+	first.interrupt()
+	if code := first.ended(30 * time.Second); code != 0 {
+		t.Errorf("it ended with %d", code)
+	}
+	t.Logf("it stopped within %.1f s", time.Since(began).Seconds())
+	stop()
+	<-stopped
+	l.finish(t)
+	l.complete(t, second.api)
+	l.answeredOnce(t)
+	if repeated := l.told(t, second.api, hooks, 30*time.Second); repeated != 0 {
+		t.Errorf("%d events were delivered more than once", repeated)
+	}
+}
+
 func TestPostgresRestartedUnderLoadLosesNothing(t *testing.T) {
 	t.Parallel()
 	options := pgserver.Options{DataDir: folder(t, false), BinDir: artifactstest.Postgres(t), Settings: settings}
@@ -75,7 +106,7 @@ func TestPostgresRestartedUnderLoadLosesNothing(t *testing.T) {
 	n := in.serve(t, nil)
 	teach(t, n.api)
 	hooks := receive(t, nil)
-	hooks.subscribe(t, n.api)
+	hooks.subscribe(t, n.api, "*")
 
 	l := press(t.Context(), in, n.api)
 	for _, count := range []int{15, 40} {

@@ -211,8 +211,8 @@ func (l *load) answeredOnce(t *testing.T) {
 }
 
 // told checks that the log holds what happened, and that each event of it came
-// to the receiver.
-func (l *load) told(t *testing.T, a *api, r *receiver, atMost time.Duration) {
+// to the receiver. It tells how many came more than once.
+func (l *load) told(t *testing.T, a *api, r *receiver, atMost time.Duration) (repeated int) {
 	t.Helper()
 	began := time.Now()
 	eventually(t, 20*time.Second, "every event is numbered", func() bool {
@@ -236,5 +236,7 @@ func (l *load) told(t *testing.T, a *api, r *receiver, atMost time.Duration) {
 	}) {
 		t.Errorf("%d of %d events were not delivered within %v: %v", len(missing), len(ids), atMost, missing)
 	}
-	t.Logf("%d events delivered after %.0f s, %d of them more than once", len(ids), time.Since(began).Seconds(), r.check(t))
+	repeated = r.check(t)
+	t.Logf("%d events delivered after %.0f s, %d of them more than once", len(ids), time.Since(began).Seconds(), repeated)
+	return repeated
 }

@@ -54,10 +54,10 @@ func receive(t *testing.T, status func(id string, nth int) int) *receiver {
 	return r
 }
 
-// subscribe makes an endpoint for all events of the API's workspace, or agency.
-func (r *receiver) subscribe(t *testing.T, a *api) (endpoint string) {
+// subscribe makes an endpoint for events of the API's workspace, or agency.
+func (r *receiver) subscribe(t *testing.T, a *api, types ...string) (endpoint string) {
 	t.Helper()
-	made := a.want(t, 201, "POST", "/v1/webhook_endpoints", object{"url": r.URL, "event_types": []string{"*"}})
+	made := a.want(t, 201, "POST", "/v1/webhook_endpoints", object{"url": r.URL, "event_types": types})
 	r.secret = made.text("secret")
 	for {
 		page := a.want(t, 200, "GET", "/v1/events?limit=100&after="+cmp.Or(r.since, "0"), nil)

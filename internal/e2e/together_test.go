@@ -167,7 +167,7 @@ func failingReceiver(t *testing.T, _ *installation, nodes []*api) {
 		}
 		return http.StatusOK
 	})
-	endpoint := hooks.subscribe(t, nodes[0])
+	endpoint := hooks.subscribe(t, nodes[0], "contact.created")
 	for i := range 3 {
 		nodes[i%2].want(t, 201, "POST", "/v1/contacts", object{"name": fmt.Sprintf("Contact %d", i)})
 	}
@@ -252,7 +252,7 @@ func demo(t *testing.T, a *api, cites string, args ...string) string {
 func erasure(t *testing.T, in *installation, nodes []*api) {
 	words := []string{"Quillonbright", "zephyrine@example.com", "55501234567", "marzipanhorn", "turboelefant", "glockenspielweg", "attributwert", "metawort", "betreffwort", "nachgefragt", "notizwort"}
 	hooks := receive(t, nil)
-	hooks.subscribe(t, nodes[0])
+	hooks.subscribe(t, nodes[0], "*")
 	teach(t, nodes[0])
 	r := nodes[0].want(t, 201, "POST", "/v1/conversations", object{
 		"contact": object{
