@@ -53,7 +53,7 @@ func TestAnErasedPersonsWordsAreNowhereInADumpOfTheDatabase(t *testing.T) {
 	b.again()
 	conn, err := pgx.Connect(t.Context(), owner)
 	b.must(err)
-	defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // the test is over
+	defer conn.Close(context.WithoutCancel(t.Context()))
 	me := b.member("Me")
 	secret := func(what string) string { return "xyzzy" + what }
 	ptr := func(s string) *string { return &s }

@@ -3,6 +3,7 @@ package handoff_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -142,7 +143,7 @@ func TestListsAreNewestFirstAndFiltered(t *testing.T) {
 	}
 	id := made[0]
 	for i := range 4 {
-		b.post(id, fmt.Sprint(i))
+		b.post(id, strconv.Itoa(i))
 	}
 	seqs := func(f conversations.MessageFilter) (out []int64) {
 		b.Helper()
