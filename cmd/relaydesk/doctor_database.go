@@ -136,7 +136,7 @@ func (d *doctor) schema(ctx context.Context) {
 	case len(states[postgres.Pending]) > 0:
 		d.say("schema", fail, "Run: relaydesk migrate", "lacks %s", strings.Join(states[postgres.Pending], ", "))
 	default:
-		d.say("schema", good, "", "all %d migrations are applied", len(all))
+		d.say("schema", good, "", "all %d steps are applied", len(all))
 	}
 }
 

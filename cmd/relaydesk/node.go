@@ -63,8 +63,11 @@ type node struct {
 // The queue's own connections, out of those that a process may hold.
 const queueConnections = 4
 
-// options are what only the dev command chooses.
-type options struct{ dev bool }
+// options are what only the dev command chooses, and tests.
+type options struct {
+	dev    bool
+	traces *telemetry.Traces // nil: as configured
+}
 
 func newNode(ctx context.Context, cfg config.Config, o options, log *slog.Logger, progress io.Writer) (n *node, err error) {
 	n = &node{cfg: cfg, log: log, started: clock.System().Now(), metrics: telemetry.New(clock.System())}
@@ -84,7 +87,7 @@ func newNode(ctx context.Context, cfg config.Config, o options, log *slog.Logger
 	if n.model, err = e5.Load(weights); err != nil {
 		return nil, err
 	}
-	if n.traces, err = startTraces(ctx, cfg); err != nil {
+	if n.traces, err = startTraces(ctx, cfg, o, log); err != nil {
 		return nil, err
 	}
 	traced := postgres.Traced(n.traces.Statements())

@@ -11,6 +11,7 @@ import (
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"go.opentelemetry.io/otel"
 	"riverqueue.com/riverui"
 
 	"github.com/relaydesk/relaydesk/internal/config"
@@ -19,10 +20,12 @@ import (
 )
 
 // startTraces sends traces only where somebody collects them.
-func startTraces(ctx context.Context, cfg config.Config) (*telemetry.Traces, error) {
-	if cfg.TracesEndpoint == "" {
-		return nil, nil //nolint:nilnil // nothing is traced
+func startTraces(ctx context.Context, cfg config.Config, o options, log *slog.Logger) (*telemetry.Traces, error) {
+	if o.traces != nil || cfg.TracesEndpoint == "" {
+		return o.traces, nil
 	}
+	// It has one for the whole process, which would print by itself.
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("send traces", "error", err) }))
 	version := "unknown"
 	if build, ok := debug.ReadBuildInfo(); ok {
 		version = build.Main.Version
