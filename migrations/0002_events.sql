@@ -27,22 +27,33 @@ create policy agency on events to relaydesk_agency
   using (agency_id = current_setting('relaydesk.agency_id')::bigint);
 grant select, insert on events to relaydesk_workspace, relaydesk_agency;
 
--- Makes the partitions of a month and the one after it. Nobody is granted
+-- Makes the partitions of a month and the one after it. Events that were
+-- written before there was one for them move into it. Nobody is granted
 -- anything on a partition itself.
 create function make_event_partitions(at timestamptz) returns void
 language plpgsql security definer set search_path = pg_catalog, public as $$
 declare
   first timestamptz;
+  beyond timestamptz;
   named text;
 begin
   for i in 0..1 loop
     first := date_trunc('month', at, 'UTC') + make_interval(months => i);
+    beyond := (first at time zone 'UTC' + interval '1 month') at time zone 'UTC';
     named := 'events_' || to_char(first at time zone 'UTC', 'YYYYMM');
     if to_regclass('public.' || named) is null then
-      execute format('create table public.%I partition of public.events for values from (%L) to (%L)',
-        named, first, (first at time zone 'UTC' + interval '1 month') at time zone 'UTC');
+      execute format('create table public.%I (like public.events including all)', named);
       execute format('alter table public.%I enable row level security', named);
+      if to_regclass('public.events_unplaced') is not null then
+        -- Nobody writes into it between the move and the attaching.
+        -- Its owner, who does this, is otherwise held by its walls, too.
+        alter table public.events_unplaced no force row level security;
+        execute format('insert into public.%I select * from public.events_unplaced where created_at >= %L and created_at < %L', named, first, beyond);
+        delete from public.events_unplaced where created_at >= first and created_at < beyond;
+        alter table public.events_unplaced force row level security;
+      end if;
       execute format('alter table public.%I force row level security', named);
+      execute format('alter table public.events attach partition public.%I for values from (%L) to (%L)', named, first, beyond);
     end if;
   end loop;
 end $$;

@@ -18,6 +18,7 @@ func TestAMessageThatShowsItsLanguageIsTakenForIt(t *testing.T) {
 		{"Jak mogę zmienić adres dostawy zamówienia, które zostało już wysłane?", "pl", []string{"en"}},
 		{"Как изменить адрес доставки уже отправленного заказа?", "ru", []string{"en"}},
 		{"How do I make a webhook endpoint?", "en", nil},
+		{"I forgot my password", "en", nil},
 		{"Where is my parcel?", "en", []string{"de"}},
 		{"Wo ist mein Paket?", "de", []string{"en"}},
 		{"Où est mon colis ?", "fr", []string{"en"}},

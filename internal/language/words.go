@@ -7,7 +7,7 @@ import "strings"
 var functionWords = map[string][]string{
 	"en": strings.Fields(`i you he she it we they my your his her our their the an this that these those is are was were am be been do does did don't doesn't didn't
 		can can't could would should will won't have has had not how what when where why who which and or but if to of in on at for from with without by
-		about into there here any some please want need help get got i'm i've i'd it's what's me us them so just like know make change help`),
+		about into there here any some please want need help get got i'm i've i'd it's what's me us them so just like know make change help forgot lost reset order password account`),
 	"de": strings.Fields(`ich du er sie es wir ihr mein meine meinen meiner dein deine unser ihre der die das den dem des ein eine einen einem einer ist sind war waren bin
 		kann können konnte würde soll will möchte habe hat haben hatte nicht kein keine wie was wann wo warum wer welche und oder aber wenn zu von im in am an auf für
 		aus mit ohne bei über nach bitte brauche hilfe mir mich uns auch noch schon nur gibt es wird werden zum zur`),
@@ -31,7 +31,7 @@ var functionWords = map[string][]string{
 		sonra önce ise de da ki hangisi olan oldu nedir kaç`),
 	"ro": strings.Fields(`eu tu el ea noi voi meu mea un o și sau dar dacă nu ce cum când unde de cine care pentru cu fără la din pe în este sunt era fost am ai are
 		mai cât câte câți ale lui lor a al prin după această acest`),
-	"pl": strings.Fields(`ja ty on ona my wy mój moja moje moją twój swój ten ta to te jest są był była być
+	"pl": strings.Fields(`ja ty on ona wy mój moja moje moją twój swój ten ta to te jest są był była być
 		mogę można może chcę chciałbym chciałabym mam ma mamy nie jak co kiedy gdzie dlaczego kto który która i lub ale jeśli czy do z ze w we na o od dla przez
 		bez po przy proszę potrzebuję pomoc pomocy mi mnie się już tylko za`),
 }

@@ -380,3 +380,32 @@ func TestTheServersLoginTellsWhetherTheSchemaIsItsOwn(t *testing.T) {
 		}
 	}
 }
+
+func TestEventsOfAMonthWithoutAPartitionMoveIntoItOnceItIsMade(t *testing.T) {
+	t.Parallel()
+	db, _, owner := postgrestest.Alone(t)
+	w := postgrestest.TenantIn(t, db)
+	later := time.Date(2031, time.May, 3, 12, 0, 0, 0, time.UTC)
+	err := db.InWorkspace(t.Context(), w, func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), `insert into events (agency_id, workspace_id, ref, id, type, object_id, created_at)
+			values ($1, $2, nextval('event_refs'), $3, 'message.created', $3, $4)`, w.AgencyID, w.ID, ids.New(later), later)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := postgres.MakePartitions(t.Context(), db, later); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conn, err := pgx.Connect(t.Context(), owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // nothing depends on it
+	var placed, unplaced int
+	if err := conn.QueryRow(t.Context(), "select (select count(*) from events_203105), (select count(*) from events_unplaced)").Scan(&placed, &unplaced); err != nil || placed != 1 || unplaced != 0 {
+		t.Errorf("%d placed, %d not, %v", placed, unplaced, err)
+	}
+}
