@@ -40,6 +40,9 @@ func topicWords(folded string) (topic, phrase string) {
 			}
 		}
 	}
+	if phrase := dispute(flat); phrase != "" {
+		return "billing_dispute", phrase
+	}
 	return "", ""
 }
 
@@ -67,9 +70,9 @@ var questionStarts = []string{
 }
 
 var happened = []string{
-	"i was", "i have been", "ive been", "you charged", "was charged", "been charged", "i got", "i didnt", "i did not", "twice", "stolen", "stole", "lost my", "hacked", "without my", "my card was",
-	"wurde", "gestohlen", "verloren", "abgebucht", "ai ete", "m a vole", "perdu", "deux fois", "me cobraron", "robaron", "perdi", "dos veces", "addebitato", "rubato", "perso", "due volte",
-	"fui cobrado", "cobraram", "roubaram", "duas vezes", "afgeschreven", "gestolen", "kwijt", "pobrano", "skradziono", "ukradl", "zgubil",
+	"i was", "i have been", "ive been", "you charged", "was charged", "been charged", "i got", "i didnt", "i did not", "twice", "double charged", "stolen", "stole", "lost my", "hacked", "without my", "my card was",
+	"wurde", "zweimal", "doppelt", "gestohlen", "verloren", "abgebucht", "ai ete", "m a vole", "perdu", "deux fois", "me cobraron", "robaron", "perdi", "dos veces", "addebitato", "rubato", "perso", "due volte",
+	"fui cobrado", "cobraram", "roubaram", "duas vezes", "afgeschreven", "twee keer", "tweemaal", "dubbel", "gestolen", "kwijt", "pobrano", "dwa razy", "dwukrotnie", "podwojnie", "skradziono", "ukradl", "zgubil",
 }
 
 // asksInformation tells whether a sentence asks a question in general, rather
