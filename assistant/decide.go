@@ -233,7 +233,6 @@ func (d *decision) judge(q ask, made answer) {
 		d.answer.Unsure, offers = true, true
 	}
 	if offers {
-		d.answer.Text += "\n\n" + notices.Offer(d.language)
 		d.answer.Offers = true
 	}
 }

@@ -62,6 +62,9 @@ func (a *Assistant) DryRun(ctx context.Context, w postgres.Workspace, question s
 	}
 	if d.answer != nil {
 		out.Answer, out.Citations = d.answer.Text, d.answer.Citations
+		if d.answer.Offers {
+			out.Answer += "\n\n" + notices.Offer(d.language)
+		}
 	}
 	return out, nil
 }

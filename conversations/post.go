@@ -124,107 +124,83 @@ func (c *Conversations) start(ctx context.Context, tx pgx.Tx, w postgres.Workspa
 }
 
 // Post stores what a visitor writes, and has it answered: it joins the pending
-// turn or opens one, unless a member owns the conversation.
+// turn or opens one, unless a member owns the conversation. All of it, with the
+// receipt and the job, is one round trip.
 func (c *Conversations) Post(ctx context.Context, w postgres.Workspace, conversation ids.ID, in Post, r *receipts.Receipt) (out Posted, err error) {
 	if err := in.check(); err != nil {
 		return out, err
 	}
-	p := newPosting(w, conversation, in, c.Now())
-	var kept keptPost
-	err = c.in(ctx, w, func(tx pgx.Tx) (err error) {
-		kept, err = receipts.Once(ctx, &riding{Tx: tx, with: p}, r, func() (keptPost, error) {
-			out, err = c.finish(ctx, tx, p)
-			return keptPost{Message: out.Message.ID, Contact: out.ContactID}, err
-		})
-		if err == nil && r != nil && r.Replayed {
-			return errReplayed
-		}
-		return err
-	})
-	if errors.Is(err, errReplayed) {
-		err = c.in(ctx, w, func(tx pgx.Tx) (err error) {
-			out, err = c.repeated(ctx, tx, w, kept.Message, kept.Contact)
-			out.Repeated = false // it is the answer that the first request got
-			return err
-		})
+	p, err := c.posting(ctx, w, conversation, in, c.Now(), r)
+	if err != nil {
+		return out, err
 	}
-	return out, err
+	if err := c.db.OneTrip(ctx, w, true, postSQL, p.args, p.scan); err != nil {
+		return out, fmt.Errorf("post to conversation %x: %w", conversation, err)
+	}
+	switch p.outcome {
+	case "in_flight":
+		return out, receipts.InFlight()
+	case "kept":
+		kept, err := receipts.Found[keptPost](r, p.keptPrint, p.keptSeal)
+		if err != nil {
+			return out, err
+		}
+		out, err = c.earlier(ctx, w, kept.Message, p.contact)
+		out.Repeated = false // it is the answer that the first request got
+		return out, err
+	case "repeat":
+		return c.earlier(ctx, w, p.message, p.contact)
+	}
+	return p.posted()
 }
 
 // keptPost is what the receipt of a post holds: a message does not change, and
 // what became of its turn is read again.
-type keptPost struct{ Message, Contact ids.ID }
-
-// ReceiptContact names the person, for erasing.
-func (k keptPost) ReceiptContact() ids.ID { return k.Contact }
-
-// errReplayed takes back what was written before it was clear that the request
-// is a repeated one.
-var errReplayed = errors.New("the request is a repeated one")
-
-// riding sends a message to the database in the same round trip in which the
-// receipt is looked for. Should there be one, the transaction is given up.
-type riding struct {
-	pgx.Tx
-	with *posting
-}
-
-func (r *riding) SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults {
-	if !r.with.sent {
-		r.with.sent = true
-		b.Queue(postSQL, r.with.args...).QueryRow(r.with.scan)
-	}
-	return r.Tx.SendBatch(ctx, b)
-}
+type keptPost struct{ Message ids.ID }
 
 // posting is a message on its way: what is sent, and what came back.
 type posting struct {
-	w            postgres.Workspace
 	conversation ids.ID
 	in           Post
 	now          time.Time
 	args         []any
-	sent         bool
 
 	outcome                string
 	message, contact, turn ids.ID
 	seq, first             int64
 	due                    *time.Time
-	opened                 bool
+	keptPrint, keptSeal    []byte
 }
 
-func newPosting(w postgres.Workspace, conversation ids.ID, in Post, now time.Time) *posting {
-	return &posting{w: w, conversation: conversation, in: in, now: now, args: []any{
-		w.ID, w.AgencyID, conversation, ids.New(now), in.Text, textOrNull(in.ClientID), metadataOrNull(in.Metadata), ids.New(now), now,
+func (c *Conversations) posting(ctx context.Context, w postgres.Workspace, conversation ids.ID, in Post, now time.Time, r *receipts.Receipt) (*posting, error) {
+	message, turn := ids.New(now), ids.New(now)
+	receipt, err := r.Inline(keptPost{message})
+	if err != nil {
+		return nil, err
+	}
+	job, err := c.queue.Inline(ctx, AnswerTurn{AgencyID: w.AgencyID, WorkspaceID: w.ID, TurnID: turn, Lease: 1}, now)
+	if err != nil {
+		return nil, err
+	}
+	p := &posting{conversation: conversation, in: in, now: now}
+	p.args = []any{
+		w.ID, w.AgencyID, conversation, message, in.Text, textOrNull(in.ClientID), metadataOrNull(in.Metadata), turn, now,
 		[]ids.ID{ids.New(now), ids.New(now)},
-	}}
+		textOrNull(receipt.Place), orNull(receipt.Principal), textOrNull(receipt.Key), receipt.Fingerprint, receipt.Sealed, receipt.KeptSince,
+		job.Args, job.Metadata, job.Kind, job.Queue, job.Priority, job.MaxAttempts, job.Notify,
+	}
+	return p, nil
 }
 
 func (p *posting) scan(row pgx.Row) error {
-	return row.Scan(&p.outcome, &p.message, &p.seq, &p.contact, &p.turn, &p.first, &p.due, &p.opened)
+	return row.Scan(&p.outcome, &p.message, &p.seq, &p.contact, &p.turn, &p.first, &p.due, &p.keptPrint, &p.keptSeal)
 }
 
-// post stores a message within a transaction.
-func (c *Conversations) post(ctx context.Context, tx pgx.Tx, w postgres.Workspace, conversation ids.ID, in Post, now time.Time) (Posted, error) {
-	return c.finish(ctx, tx, newPosting(w, conversation, in, now))
-}
-
-// finish sends the message unless it was sent already, and enqueues the job of
-// a turn that it opened.
-func (c *Conversations) finish(ctx context.Context, tx pgx.Tx, p *posting) (out Posted, err error) {
-	if !p.sent {
-		p.sent = true
-		if err := p.scan(tx.QueryRow(ctx, postSQL, p.args...)); err != nil {
-			return out, fmt.Errorf("post to conversation %x: %w", p.conversation, err)
-		}
-	}
-	switch p.outcome {
-	case "gone":
+// posted tells what was stored.
+func (p *posting) posted() (out Posted, err error) {
+	if p.outcome != "stored" {
 		return out, noConversation()
-	case "repeat":
-		return c.repeated(ctx, tx, p.w, p.message, p.contact)
 	}
-	postgres.Announce(tx)
 	out = Posted{ContactID: p.contact, Message: Message{
 		ID: p.message, ConversationID: p.conversation, Seq: p.seq, Author: Visitor, Visibility: Public, Status: "complete", Text: p.in.Text,
 		ClientID: p.in.ClientID, TurnID: p.turn, Metadata: p.in.Metadata, CreatedAt: p.now, UpdatedAt: p.now,
@@ -234,13 +210,29 @@ func (c *Conversations) finish(ctx context.Context, tx pgx.Tx, p *posting) (out 
 			ID: p.turn, ConversationID: p.conversation, Status: Pending, FirstSeq: p.first, LastSeq: p.seq, DueAt: *p.due, CreatedAt: p.now, UpdatedAt: p.now,
 		}
 	}
-	if p.opened {
-		job := AnswerTurn{AgencyID: p.w.AgencyID, WorkspaceID: p.w.ID, TurnID: p.turn, Lease: 1}
-		if err := c.queue.Insert(ctx, tx, job, time.Time{}); err != nil {
-			return out, err
-		}
-	}
 	return out, nil
+}
+
+// post stores a message within a transaction, for Start.
+func (c *Conversations) post(ctx context.Context, tx pgx.Tx, w postgres.Workspace, conversation ids.ID, in Post, now time.Time) (Posted, error) {
+	p, err := c.posting(ctx, w, conversation, in, now, nil)
+	if err != nil {
+		return Posted{}, err
+	}
+	if err := p.scan(tx.QueryRow(ctx, postSQL, p.args...)); err != nil {
+		return Posted{}, fmt.Errorf("post to conversation %x: %w", conversation, err)
+	}
+	postgres.Announce(tx)
+	return p.posted()
+}
+
+// earlier gives a message that was posted before, with its turn as it is now.
+func (c *Conversations) earlier(ctx context.Context, w postgres.Workspace, message, contact ids.ID) (out Posted, err error) {
+	err = c.in(ctx, w, func(tx pgx.Tx) (err error) {
+		out, err = c.repeated(ctx, tx, w, message, contact)
+		return err
+	})
+	return out, err
 }
 
 // repeated gives a message that was posted before, with its turn as it is now.

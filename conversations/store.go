@@ -83,8 +83,8 @@ const (
 	// By places, because to write named ones out takes longer than to send them.
 	postSQL = `select outcome, coalesce(message_id, '00000000-0000-0000-0000-000000000000'), coalesce(message_seq, 0),
   coalesce(contact, '00000000-0000-0000-0000-000000000000'), coalesce(turn, '00000000-0000-0000-0000-000000000000'),
-  coalesce(turn_first, 0), turn_due, opened
-from post_message($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
+  coalesce(turn_first, 0), turn_due, kept_print, kept_seal
+from post_message($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)`
 
 	updateConversationSQL = `
 update conversations set channel = @channel, language = @language, subject = @subject, status = @status, owner = @owner, member_id = @member_id,

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/relaydesk/relaydesk/conversations"
+	"github.com/relaydesk/relaydesk/handoff/notices"
 	"github.com/relaydesk/relaydesk/handoff/packet"
 	"github.com/relaydesk/relaydesk/handoff/triggers"
 	"github.com/relaydesk/relaydesk/internal/fault"
@@ -22,7 +23,7 @@ type Settlement struct {
 	Lease    int64     // of the claim
 	Epoch    int64     // of the conversation when it was claimed
 	Seq      int64     // of the newest message that was read
-	Language string    // that the visitor writes in; "": not known
+	Language string    // that the turn's own words show; "": none
 	Triggers []Trigger // all that the words and the answer set off; one with the effect escalate calls a person
 	Answer   *Answer   // to be said unless a person is called; nil: there is none
 	Hits     []packet.Hit
@@ -31,12 +32,17 @@ type Settlement struct {
 
 // An Answer is what the assistant wants to say.
 type Answer struct {
-	Text       string
+	Text       string // without the offer
 	Citations  []conversations.Citation
 	Confidence *float64
-	Offers     bool // it ends with the offer of a person
+	Offers     bool // it is to end with the offer of a person
 	Unsure     bool // because content answers it perhaps only
 }
+
+// maxRuns is how often a turn that follows an offer of a person is read again
+// because more was written. A "yes" to that offer must be read while it stands,
+// not in a turn of its own after another answer.
+const maxRuns = 5
 
 // What became of a Settlement.
 const (
@@ -96,7 +102,7 @@ func (h *Handoff) Settle(ctx context.Context, w postgres.Workspace, s Settlement
 }
 
 func (t *thread) settle(ctx context.Context, s Settlement, out *Settled) error {
-	if s.Language != "" && t.Language == "" {
+	if s.Language != "" {
 		t.Language = s.Language
 	}
 	pending := t.Turn != nil && t.Turn.ID == s.TurnID
@@ -112,7 +118,7 @@ func (t *thread) settle(ctx context.Context, s Settlement, out *Settled) error {
 		return t.save(ctx)
 	case s.calls():
 		return t.call(ctx, s, out)
-	case t.Epoch != s.Epoch, t.Turn.LastSeq > s.Seq && t.Turn.Runs == 0 && !s.Final:
+	case t.Epoch != s.Epoch, t.Turn.LastSeq > s.Seq && (t.Turn.Runs == 0 && !s.Final || t.PendingOffer > 0 && t.Turn.Runs < maxRuns):
 		t.Queue(runSQL, pgx.StrictNamedArgs{"workspace_id": t.w.ID, "id": s.TurnID, "now": t.Now})
 		out.Outcome = Again
 		return t.save(ctx)
@@ -134,7 +140,7 @@ func (t *thread) answer(ctx context.Context, s Settlement, out *Settled) error {
 		return t.save(ctx)
 	}
 	said := t.Say(conversations.Message{
-		Author: conversations.Assistant, Text: s.Answer.Text, Citations: s.Answer.Citations, Confidence: s.Answer.Confidence,
+		Author: conversations.Assistant, Text: t.spoken(*s.Answer), Citations: s.Answer.Citations, Confidence: s.Answer.Confidence,
 		Offers: s.Answer.Offers, TurnID: s.TurnID,
 	})
 	if s.Answer.Offers {
@@ -147,6 +153,14 @@ func (t *thread) answer(ctx context.Context, s Settlement, out *Settled) error {
 	t.EndTurnAt(s.Seq, conversations.Answered, said.ID, ids.ID{}, t.settings.TurnDeadline)
 	out.Outcome, out.Message = Answered, &said
 	return t.save(ctx)
+}
+
+// spoken is an answer's text with the offer of a person, where it has one.
+func (t *thread) spoken(a Answer) string {
+	if !a.Offers {
+		return a.Text
+	}
+	return a.Text + "\n\n" + notices.Offer(t.language())
 }
 
 // call calls a person, or where one is called already, adds to that.

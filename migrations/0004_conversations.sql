@@ -183,20 +183,34 @@ begin
 end $$;
 
 -- What a visitor writes, in one round trip: the message with the next seq, its
--- place in the pending turn or a new one, what the conversation becomes, the
--- events (ids by the caller), and the deadline's timer. outcome is 'gone' if
--- conversation, person or workspace is no more, 'repeat' if the conversation
--- has a message of that client id, else 'stored'. The caller enqueues the job
--- of a turn that was opened.
+-- place in the pending turn or a new one with its job and its deadline, what the
+-- conversation becomes, the events, and the receipt of the request, if it has a
+-- key. Ids and whatever is encrypted come from the caller. outcome is 'in_flight'
+-- if another has the key in hand, 'kept' if it was used before (that receipt is
+-- given), 'gone' if conversation, person or workspace is no more, 'repeat' if the
+-- conversation has a message of that client id, else 'stored'.
 create function post_message(
   ws bigint, agency bigint, conv uuid, msg uuid, body text, client text, meta jsonb,
-  new_turn uuid, at timestamptz, event_ids uuid[])
-returns table (outcome text, message_id uuid, message_seq bigint, contact uuid, turn uuid, turn_first bigint, turn_due timestamptz, opened boolean)
+  new_turn uuid, at timestamptz, event_ids uuid[],
+  receipt text, r_principal uuid, receipt_key text, print bytea, seal bytea, kept_since timestamptz,
+  job_args jsonb, job_meta jsonb, job_kind text, job_queue text, job_priority smallint, job_attempts smallint, wake boolean)
+returns table (outcome text, message_id uuid, message_seq bigint, contact uuid, turn uuid, turn_first bigint, turn_due timestamptz,
+  kept_print bytea, kept_seal bytea)
 language plpgsql as $$
 declare
-  standing text; was text; hands text; pending uuid; called uuid; since timestamptz; active timestamptz; seconds int; changed jsonb;
+  standing text; was text; hands text; pending uuid; called uuid; since timestamptz; active timestamptz; seconds int; changed jsonb; kept_at timestamptz;
 begin
-  opened := false;
+  if receipt is not null then
+    -- As receipts.Once takes it: the look is a statement of its own, so that it
+    -- sees what the lock's last holder left.
+    if not pg_try_advisory_xact_lock(hashtextextended(receipt, 0)) then
+      outcome := 'in_flight'; return next; return;
+    end if;
+    select r.fingerprint, r.sealed, r.created_at into kept_print, kept_seal, kept_at from receipts r
+    where r.agency_id = agency and r.workspace_id = ws and r.principal = r_principal and r.key = receipt_key;
+    -- The age is no condition of the query, which might then look by age.
+    if kept_at > kept_since then outcome := 'kept'; return next; return; end if;
+  end if;
   outcome := 'gone';
   -- The lock, as lock_conversation takes it. Where it had to be waited for, what
   -- the turn's columns show may be older than the conversation's.
@@ -239,14 +253,17 @@ begin
     end if;
   elsif standing = 'active' then
     pending := new_turn;
-    opened := true;
     turn_first := message_seq;
     turn_due := at + make_interval(secs => coalesce(seconds, 45));
     with o as (
       insert into turns (agency_id, workspace_id, id, conversation_id, first_seq, last_seq, due_at, leased_at, created_at, updated_at)
       values (agency, ws, new_turn, conv, message_seq, message_seq, turn_due, at, at, at)
+    ), j as (
+      insert into river.river_job (args, metadata, kind, queue, priority, max_attempts, state, scheduled_at)
+      values (job_args, coalesce(job_meta, '{}'), job_kind, job_queue, job_priority, job_attempts, 'available', now())
     )
     insert into timers (agency_id, workspace_id, kind, object_id, due_at) values (agency, ws, 1, new_turn, turn_due);
+    if wake then perform pg_notify('river.river_insert', '{"queue": "' || job_queue || '"}'); end if;
     -- An inbox's order by activity is worth an index entry now and then, not one a turn.
     if active < at - interval '10 minutes' then active := at; end if;
   end if;
@@ -285,11 +302,18 @@ begin
     select agency % 16, r.ref, agency, ws, event_ids[2], case was when 'resolved' then 4 else 2 end, conv, at from r;
   end if;
 
+  if receipt is not null then
+    insert into receipts as r (agency_id, workspace_id, principal, key, fingerprint, sealed, contact_id, created_at)
+    values (agency, ws, r_principal, receipt_key, print, seal, contact, at)
+    on conflict (agency_id, workspace_id, principal, key) do update
+    set fingerprint = excluded.fingerprint, sealed = excluded.sealed, contact_id = excluded.contact_id, created_at = excluded.created_at;
+  end if;
+
   outcome := 'stored';
   message_id := msg;
   turn := pending;
   return next;
 end $$;
 
-revoke execute on function lock_conversation(bigint, uuid), post_message(bigint, bigint, uuid, uuid, text, text, jsonb, uuid, timestamptz, uuid[]) from public;
-grant execute on function lock_conversation(bigint, uuid), post_message(bigint, bigint, uuid, uuid, text, text, jsonb, uuid, timestamptz, uuid[]) to relaydesk_workspace;
+revoke execute on function lock_conversation(bigint, uuid), post_message(bigint, bigint, uuid, uuid, text, text, jsonb, uuid, timestamptz, uuid[], text, uuid, text, bytea, bytea, timestamptz, jsonb, jsonb, text, text, smallint, smallint, boolean) from public;
+grant execute on function lock_conversation(bigint, uuid), post_message(bigint, bigint, uuid, uuid, text, text, jsonb, uuid, timestamptz, uuid[], text, uuid, text, bytea, bytea, timestamptz, jsonb, jsonb, text, text, smallint, smallint, boolean) to relaydesk_workspace;

@@ -32,7 +32,7 @@ type Queue struct{ client *river.Client[pgx.Tx] }
 
 // New makes a Queue. It holds no connection: it writes in the caller's transactions.
 func New(log *slog.Logger) (*Queue, error) {
-	client, err := river.NewClient(riverpgxv5.New(nil), &river.Config{Schema: postgres.QueueSchema, Logger: log})
+	client, err := river.NewClient(riverpgxv5.New(nil), &river.Config{Schema: postgres.QueueSchema, Logger: log, FetchCooldown: Notifying})
 	if err != nil {
 		return nil, fmt.Errorf("set up the queue: %w", err)
 	}

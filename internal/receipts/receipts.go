@@ -11,7 +11,6 @@ package receipts
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,7 +19,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/relaydesk/relaydesk/internal/fault"
 	"github.com/relaydesk/relaydesk/internal/ids"
 	"github.com/relaydesk/relaydesk/internal/postgres"
 	"github.com/relaydesk/relaydesk/internal/secrets"
@@ -46,8 +44,9 @@ type WithContact interface{ ReceiptContact() ids.ID }
 
 const (
 	lockSQL = `select pg_try_advisory_xact_lock(hashtextextended(@place, 0))`
-	readSQL = `select fingerprint, sealed from receipts
-where agency_id = @agency_id and workspace_id = @workspace_id and principal = @principal and key = @key and created_at > @kept_since`
+	// The age is no condition of the query, which might then look by age.
+	readSQL = `select fingerprint, sealed, created_at from receipts
+where agency_id = @agency_id and workspace_id = @workspace_id and principal = @principal and key = @key`
 	keepSQL = `
 insert into receipts as r (agency_id, workspace_id, principal, key, fingerprint, sealed, contact_id, created_at)
 values (@agency_id, @workspace_id, @principal, @key, @fingerprint, @sealed, @contact_id, @now)
@@ -63,21 +62,12 @@ func Once[T any](ctx context.Context, tx pgx.Tx, r *Receipt, do func() (T, error
 		return do()
 	}
 	var none T
-	sealed, err := r.take(ctx, tx)
+	fingerprint, sealed, err := r.take(ctx, tx)
 	if err != nil {
 		return none, err
 	}
 	if sealed != nil {
-		var earlier T
-		plain, err := r.Box.Open(r.place(), sealed)
-		if err == nil {
-			err = json.Unmarshal(plain, &earlier)
-		}
-		if err != nil {
-			return none, fmt.Errorf("open a receipt: %w", err)
-		}
-		r.Replayed = true
-		return earlier, nil
+		return Found[T](r, fingerprint, sealed)
 	}
 	out, err := do()
 	if err != nil {
@@ -89,31 +79,31 @@ func Once[T any](ctx context.Context, tx pgx.Tx, r *Receipt, do func() (T, error
 // take gives what was kept for this request, nil if nothing was. The lock and
 // the look are statements of their own: only a snapshot that is taken under the
 // lock sees what its last holder left.
-func (r *Receipt) take(ctx context.Context, tx pgx.Tx) (sealed []byte, err error) {
+func (r *Receipt) take(ctx context.Context, tx pgx.Tx) (fingerprint, sealed []byte, err error) {
 	var (
-		locked      bool
-		fingerprint []byte
+		locked bool
+		kept   time.Time
 	)
 	batch := &pgx.Batch{}
 	batch.Queue(lockSQL, pgx.StrictNamedArgs{"place": r.place()}).QueryRow(func(row pgx.Row) error { return row.Scan(&locked) })
 	batch.Queue(readSQL, pgx.StrictNamedArgs{
-		"agency_id": r.Workspace.AgencyID, "workspace_id": r.Workspace.ID, "principal": r.Principal, "key": r.Key, "kept_since": r.Now.Add(-Kept),
+		"agency_id": r.Workspace.AgencyID, "workspace_id": r.Workspace.ID, "principal": r.Principal, "key": r.Key,
 	}).QueryRow(func(row pgx.Row) error {
-		if err := row.Scan(&fingerprint, &sealed); !errors.Is(err, pgx.ErrNoRows) {
+		if err := row.Scan(&fingerprint, &sealed, &kept); !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
 		return nil
 	})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return nil, fmt.Errorf("take a receipt: %w", err)
+		return nil, nil, fmt.Errorf("take a receipt: %w", err)
 	}
-	switch {
-	case !locked:
-		return nil, fault.New(fault.Conflict, "idempotency_in_flight", "A request with this Idempotency-Key is being worked on; send it again in a moment.")
-	case sealed != nil && subtle.ConstantTimeCompare(fingerprint, r.Fingerprint[:]) != 1:
-		return nil, fault.New(fault.Invalid, "idempotency_mismatch", "This Idempotency-Key was used for another request; use a new key for each.")
+	if !locked {
+		return nil, nil, InFlight()
 	}
-	return sealed, nil
+	if !kept.After(r.Now.Add(-Kept)) {
+		return nil, nil, nil
+	}
+	return fingerprint, sealed, nil
 }
 
 func (r *Receipt) keep(ctx context.Context, tx pgx.Tx, out any) error {
