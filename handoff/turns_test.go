@@ -2,6 +2,7 @@ package handoff_test
 
 import (
 	"encoding/json"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/relaydesk/relaydesk/conversations"
 	"github.com/relaydesk/relaydesk/handoff"
+	"github.com/relaydesk/relaydesk/handoff/notices"
 	"github.com/relaydesk/relaydesk/handoff/triggers"
 	"github.com/relaydesk/relaydesk/internal/ids"
 	"github.com/relaydesk/relaydesk/tenants"
@@ -102,6 +104,34 @@ func TestWhatJoinedWhileTheAnswerWasMadeIsReadOnceMoreAndThenMovesOn(t *testing.
 	})
 	b.answer(next, "To the third.")
 	waiting.Wait()
+	b.invariants(c.Conversation.ID)
+}
+
+func TestAYesIsReadWhileTheOfferThatItAnswersStands(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	c := b.start("Do you ship to islands?")
+	offering := answered(b.claim(*c.Turn), "Perhaps.")
+	offering.Answer.Offers = true
+	b.settle(offering)
+	turn := *b.post(c.Conversation.ID, "What does it cost?").Turn
+	work := b.claim(turn)
+	for _, text := range []string{"Hm.", "Yes please."} {
+		b.post(c.Conversation.ID, text)
+		late := answered(work, "Five.")
+		late.Final = len(work.Messages) > 1
+		if out := b.settle(late); out.Outcome != handoff.Again {
+			t.Fatalf("before %q was read: %+v", text, out)
+		}
+		work = b.claim(b.turn(turn.ID))
+	}
+	if len(work.Messages) != 3 || work.Offer == nil {
+		t.Errorf("%d messages read, offer %v", len(work.Messages), work.Offer)
+	}
+	if all := b.messages(c.Conversation.ID); !strings.HasSuffix(all[1].Text, notices.Offer("en")) {
+		t.Errorf("the offer was not said: %q", all[1].Text)
+	}
+	b.settle(called(work, triggers.VisitorAsked))
 	b.invariants(c.Conversation.ID)
 }
 
