@@ -98,6 +98,8 @@ func byScore(units []unit) {
 const (
 	cosineGain = 4  // a cosine: those of sentences differ by hundredths
 	headGain   = .2 // what the headings have, for the first three units below
+	isQuestion = .8 // of the question in the headings: they ask it
+	askedGain  = .6 // then in place of headGain: what comes first is meant to answer it
 	bestHit    = .6 // the passage's distance behind the best one
 	follow     = .5 // what a question in the text has, for the unit after it
 	columns    = .3 // off a row that seems to name the columns of a table

@@ -29,8 +29,16 @@ func read(q *rank.Question, hits []rank.Hit, hit int) []unit {
 	// What the headings have of the question, every unit below has.
 	head := q.Coverage(strings.Join(append([]string{h.Title}, h.HeadingPath...), "\n"))
 	var out []unit
+	gain := headGain
+	if head > isQuestion {
+		gain = askedGain
+	}
 	asked := 0.0 // what a question in the text had of the question
-	for i, u := range cut(h.Text) {
+	i := -1      // counts what is language
+	for _, u := range cut(h.Text) {
+		if !u.code {
+			i++
+		}
 		u.hit = hit
 		covered := q.Coverage(u.text)
 		if !u.code && question(u.text) {
@@ -40,7 +48,7 @@ func read(q *rank.Question, hits []rank.Hit, hit int) []unit {
 		u.score += covered + follow*asked
 		asked /= 2
 		if i < 3 {
-			u.score += headGain * head * float64(3-i) / 3
+			u.score += gain * head * float64(3-max(i, 0)) / 3
 		}
 		// The distance of passages counts for their sentences.
 		u.score -= bestHit * (hits[0].Score - h.Score)
