@@ -37,7 +37,7 @@ var navigation = []struct {
 }{
 	{"Start", []string{"index", "quickstart", "concepts"}},
 	{"Build", []string{"api", "knowledge", "handoff", "events"}},
-	{"Run", []string{"operating", "promises", "faq"}},
+	{"Run", []string{"operating", "cli", "promises", "faq"}},
 }
 
 // policy: text, one style sheet, no script.

@@ -146,8 +146,16 @@ func conversationFields(c cliConversation) [][]string {
 		owner += " " + c.Owner.MemberID
 	}
 	return [][]string{
-		{"id", c.ID}, {"workspace", c.WorkspaceID}, {"contact", c.ContactID}, {"subject", c.Subject}, {"language", c.Language},
-		{"state", c.State}, {"owner", owner}, {"waiting since", c.WaitingSince}, {"escalation", c.EscalationID}, {"tags", strings.Join(c.Tags, ", ")},
+		{"id", c.ID},
+		{"workspace", c.WorkspaceID},
+		{"contact", c.ContactID},
+		{"subject", c.Subject},
+		{"language", c.Language},
+		{"state", c.State},
+		{"owner", owner},
+		{"waiting since", c.WaitingSince},
+		{"escalation", c.EscalationID},
+		{"tags", strings.Join(c.Tags, ", ")},
 	}
 }
 

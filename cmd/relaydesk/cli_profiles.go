@@ -51,7 +51,7 @@ func readProfiles() (all profiles, err error) {
 	if err != nil {
 		return all, nil //nolint:nilerr // who has no such folder has no profiles
 	}
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // a file of the user's own
 	if errors.Is(err, fs.ErrNotExist) {
 		return all, nil
 	}

@@ -21,8 +21,13 @@ type cliWorkspace struct {
 
 func (w cliWorkspace) fields() [][]string {
 	return [][]string{
-		{"id", w.ID}, {"name", w.Name}, {"slug", w.Slug}, {"status", w.Status}, {"time zone", w.TimeZone},
-		{"languages", strings.Join(w.Languages, ", ")}, {"created", w.CreatedAt},
+		{"id", w.ID},
+		{"name", w.Name},
+		{"slug", w.Slug},
+		{"status", w.Status},
+		{"time zone", w.TimeZone},
+		{"languages", strings.Join(w.Languages, ", ")},
+		{"created", w.CreatedAt},
 	}
 }
 
@@ -92,8 +97,12 @@ type cliKey struct {
 
 func (k cliKey) fields() [][]string {
 	return [][]string{
-		{"id", k.ID}, {"name", k.Name}, {"scopes", strings.Join(k.Scopes, " ")}, {"workspace", k.WorkspaceID},
-		{"expires", k.ExpiresAt}, {"secret", k.Secret},
+		{"id", k.ID},
+		{"name", k.Name},
+		{"scopes", strings.Join(k.Scopes, " ")},
+		{"workspace", k.WorkspaceID},
+		{"expires", k.ExpiresAt},
+		{"secret", k.Secret},
 	}
 }
 

@@ -22,7 +22,7 @@ func (d *doctor) ask(ctx context.Context, sql string, to ...any) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing depends on it
+	defer conn.Close(context.WithoutCancel(ctx))
 	return conn.QueryRow(ctx, sql).Scan(to...)
 }
 

@@ -38,7 +38,7 @@ func (d *doctor) embedder(context.Context) {
 		d.say("embedder", fail, advice, "its weights can't be loaded: %v", err)
 		return
 	}
-	defer model.Close() //nolint:errcheck // nothing depends on it
+	defer model.Close()
 	began := time.Now()
 	vectors := model.Query(knownText)
 	took := time.Since(began)
@@ -99,7 +99,7 @@ func (d *doctor) provider(ctx context.Context) {
 		d.say(check, fail, "Turns are answered by quoting or handed over until it is back. Can this machine reach it?", "not reachable: %v", err)
 		return
 	}
-	defer response.Body.Close() //nolint:errcheck // it was read
+	defer response.Body.Close()
 	switch {
 	case response.StatusCode == http.StatusUnauthorized || response.StatusCode == http.StatusForbidden:
 		d.say(check, fail, "Correct RELAYDESK_OPENAI_API_KEY.", "it refuses the key (%d)", response.StatusCode)
