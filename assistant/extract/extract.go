@@ -102,7 +102,6 @@ const (
 	askedGain  = .6 // then in place of headGain: what comes first is meant to answer it
 	bestHit    = .6 // the passage's distance behind the best one
 	follow     = .5 // what a question in the text has, for the unit after it
-	columns    = .3 // off a row that seems to name the columns of a table
 )
 
 // likeness adds the cosines of the units. Those that were not embedded stay
@@ -176,12 +175,23 @@ func rankOf(u, best unit) int {
 	return u.hit
 }
 
-// repeats tells a unit that says what was said: pages share sentences.
+// repeats tells a unit that says what was said: pages share sentences, or say
+// the same in nearly the same words.
 func repeats(chosen []unit, u unit) bool {
 	said := flat(u.text)
+	words := strings.Fields(said)
 	return slices.ContainsFunc(chosen, func(c unit) bool {
 		before := flat(c.text)
-		return strings.Contains(before, said) || strings.Contains(said, before)
+		if strings.Contains(before, said) || strings.Contains(said, before) {
+			return true
+		}
+		known := 0
+		for _, w := range words {
+			if strings.Contains(before, " "+w+" ") {
+				known++
+			}
+		}
+		return c.hit != u.hit && len(words) > 3 && known*3 >= len(words)*2
 	})
 }
 
@@ -201,7 +211,7 @@ func join(quotes []Quote, hits []rank.Hit) string {
 			between := "\n\n"
 			if p.Hit == q.Hit {
 				between = "\n"
-				if gap := hits[q.Hit].Text[p.Start+len(p.Text) : q.Start]; strings.TrimSpace(gap) == "" {
+				if gap := hits[q.Hit].Text[p.Start+len(p.Text) : q.Start]; strings.Trim(gap, " \n\t\r:：") == "" {
 					between = gap
 				}
 			} else {
@@ -209,7 +219,7 @@ func join(quotes []Quote, hits []rank.Hit) string {
 			}
 			b.WriteString(between)
 		}
-		if q.Header != "" && q.Header != header && (i == 0 || quotes[i-1].Text != q.Header) {
+		if q.Header != "" && q.Header != header && (i == 0 || !strings.HasPrefix(quotes[i-1].Text, q.Header)) {
 			b.WriteString(q.Header + "\n")
 		}
 		header = q.Header

@@ -142,7 +142,7 @@ func TestCodeIsQuotedOnlyToWhoAsksForIt(t *testing.T) {
 	if strings.ContainsAny(a.Text, "{$") || !strings.Contains(a.Text, "Name the address of the endpoint") || strings.Contains(a.Text, ":") {
 		t.Errorf("%q", a.Text)
 	}
-	if a := answer(t, "How do I make a webhook endpoint with curl?", nil, endpoint, returns); !strings.Contains(a.Text, `curl "$URL/endpoint"`) {
+	if a := answer(t, "How do I make a webhook endpoint with curl?", nil, endpoint, returns); !strings.Contains(a.Text, `curl "$URL/endpoint"`) || !strings.Contains(a.Text, "endpoint\"}'") {
 		t.Errorf("asked for code: %q", a.Text)
 	}
 	only := rank.Candidate{ID: 6, Text: "make \"$URL/webhook\" && endpoint", Cosine: .8}
@@ -165,6 +165,9 @@ func TestARowOfATableStandsUnderItsHeader(t *testing.T) {
 	t.Parallel()
 	prices := rank.Candidate{ID: 8, Title: "Parcels", Cosine: .9, Text: "What a parcel costs:\nparcel | price | takes\nsmall | 4 euros | two days\nlarge | 9 euros | four days\nOthers on request."}
 	if a := answer(t, "How much is a large parcel?", nil, prices); !strings.HasSuffix(a.Text, "\nlarge | 9 euros | four days") || strings.Count(a.Text, "parcel | price | takes\n") != 1 {
+		t.Errorf("%q", a.Text)
+	}
+	if a := answer(t, "How much is a small parcel?", nil, prices); !strings.Contains(a.Text, "parcel | price | takes\nsmall | 4 euros | two days") || strings.Count(a.Text, "price") != 1 {
 		t.Errorf("%q", a.Text)
 	}
 	days := rank.Candidate{ID: 9, Title: "Hours", Cosine: .9, Text: "Monday | 9 to 18\nSaturday | 10 to 14"}

@@ -91,7 +91,7 @@ func (c *cutter) line(line string, at int, rest string) {
 	switch {
 	case c.code[c.number]:
 		c.leave()
-		c.out = append(c.out, unit{start: at, text: line, code: true})
+		c.program(line, at)
 	case item(line) && c.list >= 0:
 		if l := &c.out[c.list]; at+len(line)-l.start <= maxList {
 			l.text = c.text[l.start : at+len(line)]
@@ -101,13 +101,7 @@ func (c *cutter) line(line string, at int, rest string) {
 		}
 	case row(line):
 		c.leave()
-		u := unit{start: at, text: line}
-		if c.header != "" && strings.Count(c.header, cell) == strings.Count(line, cell) {
-			u.header = c.header
-		} else if row(nextLine(rest)) && names(line) {
-			c.header, u.score = line, -columns
-		}
-		c.out = append(c.out, u)
+		c.row(line, at, rest)
 	default:
 		c.sentences(line, at)
 		c.list = len(c.out) - 1 // items that follow belong to the line's last sentence
@@ -118,6 +112,33 @@ func (c *cutter) line(line string, at int, rest string) {
 			c.list = len(c.out) - 1
 		}
 	}
+}
+
+// row adds a row of a table. What seems to name the columns stands with the row
+// below, or above any other.
+func (c *cutter) row(line string, at int, rest string) {
+	u := unit{start: at, text: line}
+	if c.header != "" && strings.Count(c.header, cell) == strings.Count(line, cell) {
+		if above := &c.out[len(c.out)-1]; above.text == c.header {
+			above.text = c.text[above.start : at+len(line)]
+			return
+		}
+		u.header = c.header
+	} else if next := nextLine(rest); row(next) && names(line) {
+		c.header = line
+	}
+	c.out = append(c.out, u)
+}
+
+// program adds a line of code to those before it.
+func (c *cutter) program(line string, at int) {
+	if n := len(c.out) - 1; n >= 0 && c.out[n].code && at+len(line)-c.out[n].start <= maxList {
+		if between := c.text[c.out[n].start+len(c.out[n].text) : at]; strings.Trim(between, ": \n\t\r") == "" {
+			c.out[n].text = c.text[c.out[n].start : at+len(line)]
+			return
+		}
+	}
+	c.out = append(c.out, unit{start: at, text: line, code: true})
 }
 
 // leave ends a line that leads over to code or to a table: it may be quoted
