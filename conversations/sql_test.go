@@ -1,0 +1,13 @@
+package conversations_test
+
+import (
+	"testing"
+
+	"github.com/relaydesk/relaydesk/conversations"
+	"github.com/relaydesk/relaydesk/internal/postgres/postgrestest"
+)
+
+func TestEveryStatementFitsTheSchema(t *testing.T) {
+	t.Parallel()
+	postgrestest.Prepares(t, conversations.Computed)
+}
