@@ -2,13 +2,14 @@
 // triggers on words find who needs a person, and how well content answers. It
 // prints tables in Markdown; docs/quality.md keeps them with the method.
 //
-//	go run ./bench/eval [-only triggers|retrieval] DATA
+//	go run ./bench/eval [-only triggers|retrieval|leaks] DATA
 //
 // The sets are not part of the repository (their licences differ). The
 // embedder's weights are downloaded at the first run.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -18,11 +19,13 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/relaydesk/relaydesk/bench/eval/retrieval"
 	"github.com/relaydesk/relaydesk/bench/eval/triggers"
 	"github.com/relaydesk/relaydesk/internal/artifacts"
 	"github.com/relaydesk/relaydesk/internal/e5"
+	"github.com/relaydesk/relaydesk/internal/pgserver"
 )
 
 // evaluations are run in this order.
@@ -37,6 +40,7 @@ var evaluations = []struct {
 	{"retrieval", "dev/qa_squad2-en_docs.jsonl", func(ctx context.Context, dataDir string, model *e5.Model, out io.Writer) error {
 		return retrieval.Run(ctx, dataDir, model, out)
 	}},
+	{"leaks", "dev/crosstenant_unanswerable.jsonl", leaks},
 }
 
 func main() {
@@ -53,6 +57,37 @@ func main() {
 		fmt.Fprintln(os.Stderr, "eval:", err)
 		os.Exit(1)
 	}
+}
+
+// leaks needs a Postgres, which it starts for itself.
+func leaks(ctx context.Context, dataDir string, model *e5.Model, out io.Writer) (err error) {
+	programs, err := artifacts.Postgres(ctx, store(), os.Stderr)
+	if err != nil {
+		return fmt.Errorf("get Postgres: %w", err)
+	}
+	dir, err := os.MkdirTemp("", "relaydesk-eval-")
+	if err != nil {
+		return fmt.Errorf("make a folder for Postgres: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // Postgres may run as another user
+		return fmt.Errorf("open the folder for Postgres: %w", err)
+	}
+	server, err := pgserver.Start(ctx, pgserver.Options{DataDir: filepath.Join(dir, "postgres"), BinDir: programs})
+	if err != nil {
+		return fmt.Errorf("start Postgres: %w", err)
+	}
+	defer func() {
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		defer cancel()
+		err = errors.Join(err, server.Stop(stopping))
+	}()
+	return retrieval.Leaks(ctx, dataDir, model, server.URL(), out)
+}
+
+// store is the folder of what is downloaded.
+func store() string {
+	return cmp.Or(os.Getenv("RELAYDESK_DATA_DIR"), ".relaydesk")
 }
 
 func names() string {
@@ -80,11 +115,7 @@ func run(ctx context.Context, dataDir, only string, out, progress io.Writer) err
 	if !known {
 		return fmt.Errorf("there is no part %q: %s", only, names())
 	}
-	store := os.Getenv("RELAYDESK_DATA_DIR")
-	if store == "" {
-		store = ".relaydesk"
-	}
-	weights, err := artifacts.Weights(ctx, store, progress)
+	weights, err := artifacts.Weights(ctx, store(), progress)
 	if err != nil {
 		return fmt.Errorf("get the embedder: %w", err)
 	}

@@ -79,12 +79,20 @@ func XQuAD(ctx context.Context, dataDir string, embed Embedder) ([]Sample, error
 }
 
 func open(ctx context.Context, dataDir string, embed Embedder) (*loader, error) {
+	l, err := prepare(ctx, embed, dataDir)
+	if err != nil {
+		return nil, err
+	}
+	return l, l.load(ctx)
+}
+
+// prepare gives a loader that has read nothing yet.
+func prepare(ctx context.Context, embed Embedder, dataDir string) (*loader, error) {
 	dir, err := os.UserCacheDir()
 	if err != nil {
 		return nil, fmt.Errorf("find a folder for vectors: %w", err)
 	}
-	l := &loader{cache: cache{filepath.Join(dir, "relaydesk-eval"), embed}, dir: dataDir}
-	return l, l.load(ctx)
+	return &loader{ctx: ctx, cache: cache{filepath.Join(dir, "relaydesk-eval"), embed}, dir: dataDir}, nil
 }
 
 // of gives the calls of some kinds.
