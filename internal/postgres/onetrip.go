@@ -21,6 +21,21 @@ func (db *DB) OneTrip(ctx context.Context, w Workspace, announce bool, sql strin
 	if w.ID <= 0 || w.AgencyID <= 0 {
 		return errors.New("open a transaction: no workspace")
 	}
+	err = db.oneTrip(ctx, enterWorkspaceSQL, []any{strconv.FormatInt(w.ID, 10), strconv.FormatInt(w.AgencyID, 10)}, sql, args, scan)
+	if tell := db.announce.Load(); err == nil && announce && tell != nil {
+		(*tell)()
+	}
+	return err
+}
+
+const enterSystemSQL = `select set_config('role', 'relaydesk_system', true)`
+
+// OneTripInSystem does so in a scope that sees no tenant's rows.
+func (db *DB) OneTripInSystem(ctx context.Context, sql string, args []any, scan func(row pgx.Row) error) error {
+	return db.oneTrip(ctx, enterSystemSQL, nil, sql, args, scan)
+}
+
+func (db *DB) oneTrip(ctx context.Context, enter string, scope []any, sql string, args []any, scan func(row pgx.Row) error) (err error) {
 	conn, err := db.pool.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("open a transaction: %w", err)
@@ -28,7 +43,7 @@ func (db *DB) OneTrip(ctx context.Context, w Workspace, announce bool, sql strin
 	defer conn.Release()
 	batch := &pgx.Batch{}
 	batch.Queue("begin")
-	batch.Queue(enterWorkspaceSQL, strconv.FormatInt(w.ID, 10), strconv.FormatInt(w.AgencyID, 10))
+	batch.Queue(enter, scope...)
 	batch.Queue(sql, args...).QueryRow(scan)
 	batch.Queue("commit")
 	if err := conn.SendBatch(ctx, batch).Close(); err != nil {
@@ -42,9 +57,6 @@ func (db *DB) OneTrip(ctx context.Context, w Workspace, announce bool, sql strin
 			}
 		}
 		return err
-	}
-	if tell := db.announce.Load(); announce && tell != nil {
-		(*tell)()
 	}
 	return nil
 }
