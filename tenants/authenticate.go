@@ -83,15 +83,14 @@ func unauthorized() error {
 }
 
 const findKeySQL = `
-select agency_id, agency, workspace_id, workspace, id, scopes, expires_at, last_used_at from find_api_key(@hash)`
+select agency_id, agency, workspace_id, workspace, id, scopes, expires_at, last_used_at from find_api_key($1)`
 
 func (t *Tenants) findKey(ctx context.Context, hash keyHash) (found foundKey, ok bool, err error) {
 	var workspaceID *int64
 	var workspace *ids.ID
 	var lastUsed *time.Time
-	err = t.db.InSystem(ctx, func(tx pgx.Tx) error {
-		return tx.QueryRow(ctx, findKeySQL, pgx.StrictNamedArgs{"hash": hash[:]}).Scan(
-			&found.AgencyID, &found.Agency, &workspaceID, &workspace, &found.KeyID, &found.Scopes, &found.expires, &lastUsed)
+	err = t.db.OneTripInSystem(ctx, findKeySQL, []any{hash[:]}, func(row pgx.Row) error {
+		return row.Scan(&found.AgencyID, &found.Agency, &workspaceID, &workspace, &found.KeyID, &found.Scopes, &found.expires, &lastUsed)
 	})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
