@@ -28,7 +28,6 @@ type Counter struct {
 type Transaction struct {
 	Role  string   // of SET LOCAL ROLE, without its prefix; empty: none
 	Trips []string // what each round trip asked, abridged
-	Bytes int      // that were sent to Postgres
 }
 
 // Listen starts a counter before the Postgres at an address. It ends with ctx.
@@ -116,9 +115,6 @@ func (s *session) answered([]byte) {
 func (s *session) asked(part []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.current != nil {
-		s.current.Bytes += len(part)
-	}
 	fresh := s.waiting
 	s.waiting = false
 	s.pending = append(s.pending, part...)
@@ -130,16 +126,19 @@ func (s *session) asked(part []byte) {
 		}
 		said = append(said, s.read(kind, body)...)
 	}
-	if s.current == nil {
+	if s.current == nil || len(said) == 0 {
 		return
+	}
+	for i, sql := range said {
+		said[i] = abridge(sql)
 	}
 	text := strings.Join(slices.Compact(said), " + ")
 	if fresh || len(s.current.Trips) == 0 {
 		s.current.Trips = append(s.current.Trips, text)
-	} else if text != "" {
+	} else {
 		s.current.Trips[len(s.current.Trips)-1] += " + " + text
 	}
-	if strings.HasPrefix(text, "commit") || strings.HasPrefix(text, "rollback") {
+	if last := said[len(said)-1]; strings.HasPrefix(last, "commit") || strings.HasPrefix(last, "rollback") {
 		s.counter.mu.Lock()
 		s.counter.transactions = append(s.counter.transactions, *s.current)
 		s.counter.mu.Unlock()
@@ -176,25 +175,31 @@ func (s *session) read(kind byte, body []byte) []string {
 		body = []byte(rest)
 		return text
 	}
+	sql := ""
 	switch kind {
 	case 'Q':
-		text := word()
-		if strings.HasPrefix(strings.ToLower(text), "begin") {
-			s.current = &Transaction{}
-			if _, rest, ok := strings.Cut(text, "role relaydesk_"); ok {
-				s.current.Role, _, _ = strings.Cut(rest, ";")
-			}
-		}
-		return []string{abridge(text)}
+		sql = word()
 	case 'P':
 		name := word()
-		s.statements[name] = abridge(word())
-		return []string{"prepare " + s.statements[name]}
+		s.statements[name] = word()
+		return nil // it is bound, or at least described, right after
 	case 'B':
 		word() // the portal
-		return []string{s.statements[word()]}
+		sql = s.statements[word()]
+	default:
+		return nil
 	}
-	return nil
+	if strings.HasPrefix(sql, "begin") {
+		s.current = &Transaction{}
+	}
+	if s.current != nil {
+		for _, before := range []string{"set local role relaydesk_", "set_config('role', 'relaydesk_"} {
+			if _, rest, ok := strings.Cut(sql, before); ok {
+				s.current.Role = rest[:strings.IndexAny(rest+";", ";'")]
+			}
+		}
+	}
+	return []string{sql}
 }
 
 func abridge(sql string) string {
