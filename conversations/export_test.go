@@ -10,7 +10,7 @@ var Computed = map[string]string{
 	"contactKeyShareSQL":   contactKeyShareSQL,
 	"eraseContactSQL":      eraseContactSQL,
 	"getContactSQL":        getContactSQL,
-	"getConversationSQL":   fmt.Sprintf(getConversationSQL, ""), // a condition follows
+	"getConversationSQL":   fmt.Sprintf(getConversationSQL, "true"), // with a condition
 	"getTurnSQL":           getTurnSQL,
 	"listContactsSQL":      listContactsSQL,
 	"lockSQL":              lockSQL,
