@@ -108,7 +108,7 @@ func (r *Runner) Run(ctx context.Context, grace time.Duration) error {
 	if err := r.client.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("start the workers: %w", err)
 	}
-	r.sweep(ctx)
+	r.Sweep(ctx)
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	if err := r.client.Stop(stopping); err == nil {

@@ -25,9 +25,10 @@ const (
 	sweepLimit = 20 * time.Second
 )
 
-// sweep looks for what is due, each second, on every node, until ctx ends. What
-// several nodes find at once is done once: whoever does it looks under a lock.
-func (r *Runner) sweep(ctx context.Context) {
+// Sweep looks for what is due, each second, until ctx ends. Every node does,
+// also one that works no jobs: while one lives, promises are kept. What several
+// find at once is done once: whoever does it looks under a lock.
+func (r *Runner) Sweep(ctx context.Context) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {

@@ -90,11 +90,11 @@ func newNode(ctx context.Context, cfg config.Config, o options, log *slog.Logger
 	if n.traces, err = startTraces(ctx, cfg, o, log); err != nil {
 		return nil, err
 	}
-	traced := postgres.Traced(n.traces.Statements())
-	if n.db, err = postgres.Open(ctx, cfg.DatabaseURL.Reveal(), int32(cfg.DatabaseConnections-queueConnections), traced); err != nil { //nolint:gosec // at most 1,000
+	traced, direct := postgres.Traced(n.traces.Statements()), postgres.Direct(cfg.DatabaseDirectURL.Reveal())
+	if n.db, err = postgres.Open(ctx, cfg.DatabaseURL.Reveal(), int32(cfg.DatabaseConnections-queueConnections), traced, direct); err != nil { //nolint:gosec // at most 1,000
 		return nil, err
 	}
-	if n.queuePool, err = postgres.OpenQueue(ctx, cfg.DatabaseURL.Reveal(), queueConnections); err != nil {
+	if n.queuePool, err = postgres.OpenQueue(ctx, cfg.Direct().Reveal(), queueConnections); err != nil {
 		return nil, err
 	}
 	return n, n.assemble(o, box)
@@ -119,7 +119,7 @@ func (n *node) assemble(o options, box *secrets.Box) error {
 			return err
 		}
 	}
-	n.tenants = tenants.New(n.db, now, n.log, tenants.Options{TestKeys: o.dev})
+	n.tenants = tenants.New(n.db, now, n.log, tenants.Options{TestKeys: o.dev, Box: box})
 	n.knowledge = knowledge.New(knowledge.Deps{
 		DB: n.db, Clock: now, Queue: q, Log: n.log, Embedder: embed, HTTP: outbound.NewClient(policy, crawlTimeout),
 	})
@@ -190,13 +190,15 @@ func (n *node) run(ctx context.Context, r roles, listener net.Listener, ready fu
 	}
 	working, stopWorking := context.WithCancel(background)
 	defer stopWorking()
-	if r.work {
-		work.Go(func() {
-			if err := n.runner.Run(working, n.cfg.ShutdownTimeout); err != nil {
-				stop(err)
-			}
-		})
-	}
+	work.Go(func() {
+		if !r.work {
+			n.runner.Sweep(working)
+			return
+		}
+		if err := n.runner.Run(working, n.cfg.ShutdownTimeout); err != nil {
+			stop(err)
+		}
+	})
 	if err := ready(ctx); err != nil {
 		stop(err)
 	}

@@ -70,7 +70,7 @@ func TestANodeStoppedUnderLoadLeavesNothingToRepair(t *testing.T) {
 	eventually(t, 30*time.Second, "the stream has told something", func() bool { return stream.count() > 10 })
 	began := time.Now()
 	first.interrupt()
-	if code := first.ended(30 * time.Second); code != 0 {
+	if code := first.ended(40 * time.Second); code != 0 {
 		t.Errorf("it ended with %d", code)
 	}
 	t.Logf("it stopped within %.1f s", time.Since(began).Seconds())
@@ -209,17 +209,38 @@ func TestAHangingModelEndsInAPersonAndANoticeInTime(t *testing.T) {
 	if r.text("turn.status") != "escalated" || r.text("turn.escalation.trigger") != "assistant_failed" || r.text("turn.escalation.promise.text") == "" {
 		t.Fatalf("the turn: %s", r.raw)
 	}
-	thread := n.all(t, "/v1/conversations/"+r.text("id")+"/messages")
+	inTime(t, n.api, r)
+	if waiting := n.want(t, 200, "GET", "/v1/inbox?view=waiting", nil); waiting.text("data.0.id") != r.text("id") {
+		t.Errorf("the inbox: %s", waiting.raw)
+	}
+}
+
+func TestWithoutAnyWorkerTheVisitorIsToldInTime(t *testing.T) {
+	t.Parallel()
+	in := install(t)
+	n := in.serve(t, nil, "--no-workers")
+	n.want(t, 200, "PATCH", "/v1/workspace/settings", object{"turn_deadline_seconds": 15})
+	r := n.want(t, http.StatusCreated, "POST", "/v1/conversations", object{
+		"contact": object{"name": "Bo"}, "message": object{"text": said[0]}, "language": "en",
+	}, "Prefer", "wait=30")
+	if r.text("turn.status") != "escalated" || r.text("turn.escalation.trigger") != "assistant_failed" {
+		t.Fatalf("the turn: %s", r.raw)
+	}
+	inTime(t, n.api, r)
+}
+
+// inTime checks that the conversation's visitor has one notice, at most ten
+// seconds after the turn was due.
+func inTime(t *testing.T, a *api, started reply) {
+	t.Helper()
+	thread := a.all(t, "/v1/conversations/"+started.text("id")+"/messages")
 	if len(thread) != 2 || at(thread[1], "author.type") != "system" {
 		t.Fatalf("the thread: %v", thread)
 	}
-	due, err1 := time.Parse(time.RFC3339, r.text("turn.due_at"))
+	due, err1 := time.Parse(time.RFC3339, started.text("turn.due_at"))
 	told, err2 := time.Parse(time.RFC3339, thread[1]["created_at"].(string))
 	if err1 != nil || err2 != nil || told.After(due.Add(10*time.Second)) {
 		t.Errorf("due at %v, told at %v", due, told)
 	}
 	t.Logf("the notice came %.1f s before it was due: %s", due.Sub(told).Seconds(), thread[1]["text"])
-	if waiting := n.want(t, 200, "GET", "/v1/inbox?view=waiting", nil); waiting.text("data.0.id") != r.text("id") {
-		t.Errorf("the inbox: %s", waiting.raw)
-	}
 }
