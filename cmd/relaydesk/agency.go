@@ -30,10 +30,10 @@ func makeAgency(ctx context.Context, name string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := postgres.CheckSchema(ctx, cfg.DatabaseURL.Reveal()); err != nil {
+	if err := postgres.CheckSchema(ctx, cfg.Direct().Reveal()); err != nil {
 		return err
 	}
-	db, err := postgres.Open(ctx, cfg.DatabaseURL.Reveal(), 2)
+	db, err := postgres.Open(ctx, cfg.Direct().Reveal(), 2)
 	if err != nil {
 		return err
 	}

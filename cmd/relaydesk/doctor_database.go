@@ -18,7 +18,7 @@ const oldestPostgres = 150_000
 
 // ask runs one query as the server's login, in no role.
 func (d *doctor) ask(ctx context.Context, sql string, to ...any) error {
-	conn, err := pgx.Connect(ctx, d.cfg.DatabaseURL.Reveal())
+	conn, err := pgx.Connect(ctx, d.cfg.Direct().Reveal())
 	if err != nil {
 		return err
 	}
@@ -36,7 +36,7 @@ func (d *doctor) connect(ctx context.Context) bool {
 	err := d.ask(ctx, sql, &number, &version)
 	took := time.Since(began)
 	if err == nil {
-		d.db, err = postgres.Open(context.WithoutCancel(ctx), d.cfg.DatabaseURL.Reveal(), 2)
+		d.db, err = postgres.Open(context.WithoutCancel(ctx), d.cfg.DatabaseURL.Reveal(), 2, postgres.Direct(d.cfg.DatabaseDirectURL.Reveal()))
 	}
 	switch {
 	case err != nil:
@@ -119,7 +119,7 @@ func (d *doctor) vector(ctx context.Context) {
 }
 
 func (d *doctor) schema(ctx context.Context) {
-	all, err := postgres.Status(ctx, d.cfg.DatabaseURL.Reveal())
+	all, err := postgres.Status(ctx, d.cfg.Direct().Reveal())
 	if err != nil {
 		d.say("schema", fail, "Run: relaydesk migrate", "%v", err)
 		return

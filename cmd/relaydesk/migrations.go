@@ -22,7 +22,7 @@ func migrateStatusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			all, err := postgres.Status(cmd.Context(), cfg.DatabaseURL.Reveal())
+			all, err := postgres.Status(cmd.Context(), cfg.Direct().Reveal())
 			if err != nil {
 				return err
 			}

@@ -38,7 +38,7 @@ func runNode(ctx context.Context, r roles) error {
 	if err != nil {
 		return err
 	}
-	if err := postgres.CheckSchema(ctx, cfg.DatabaseURL.Reveal()); err != nil {
+	if err := postgres.CheckSchema(ctx, cfg.Direct().Reveal()); err != nil {
 		return err
 	}
 	n, err := newNode(ctx, cfg, options{}, log, os.Stderr)
@@ -69,7 +69,7 @@ func migrateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := postgres.Migrate(cmd.Context(), cfg.DatabaseURL.Reveal(), log); err != nil {
+			if err := postgres.Migrate(cmd.Context(), cfg.Direct().Reveal(), log); err != nil {
 				return err
 			}
 			if login == "" {
@@ -79,7 +79,7 @@ func migrateCommand() *cobra.Command {
 			if password == "" {
 				return fmt.Errorf("set %s to the password that %s shall have", loginPassword, login)
 			}
-			return ensureLogin(cmd.Context(), cfg.DatabaseURL.Reveal(), login, password)
+			return ensureLogin(cmd.Context(), cfg.Direct().Reveal(), login, password)
 		},
 	}
 	c.Flags().StringVar(&login, "login", "", "name of the server's login; its password is read from RELAYDESK_LOGIN_PASSWORD")

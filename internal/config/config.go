@@ -22,6 +22,7 @@ import (
 // Config is how this process is set up. It can be printed: secrets don't show.
 type Config struct {
 	DatabaseURL         Secret        `env:"RELAYDESK_DATABASE_URL" doc:"Postgres with pgvector, as postgres://user:password@host:5432/name. The dev command without it runs a Postgres of its own in the data folder."`
+	DatabaseDirectURL   Secret        `env:"RELAYDESK_DATABASE_DIRECT_URL" doc:"Only with PgBouncer in transaction mode at RELAYDESK_DATABASE_URL: the same database without it between, for what needs a session (listening, the queue, migrations)."`
 	DatabaseConnections int           `env:"RELAYDESK_DATABASE_CONNECTIONS" default:"20" min:"4" max:"1000" doc:"How many connections to Postgres this process holds at most, the queue's included."`
 	DataDir             string        `env:"RELAYDESK_DATA_DIR" default:".relaydesk" doc:"Folder for the embedder's weights and, with the dev command, for the database and keys."`
 	Listen              string        `env:"RELAYDESK_LISTEN" default:"127.0.0.1:8080" doc:"Address and port that the API listens on."`
@@ -47,6 +48,15 @@ const (
 )
 
 const prefix = "RELAYDESK_"
+
+// Direct is the database's URL for what needs a session of its own, such as
+// listening: around a pooler, if there is one.
+func (c Config) Direct() Secret {
+	if c.DatabaseDirectURL.IsSet() {
+		return c.DatabaseDirectURL
+	}
+	return c.DatabaseURL
+}
 
 // Load reads the configuration by lookup, such as os.LookupEnv. A variable that
 // is set to nothing counts as not set. The error names every variable that is
@@ -101,8 +111,13 @@ func (c Config) check() []error {
 			wrong("%s must be an address that begins with http:// or https://, without user, query or fragment", v.name)
 		}
 	}
-	if u, err := url.Parse(c.DatabaseURL.Reveal()); c.DatabaseURL.IsSet() && (err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "" && u.Query().Get("host") == "") {
-		wrong("RELAYDESK_DATABASE_URL must look like postgres://user:password@host:5432/name")
+	for _, v := range []struct {
+		name  string
+		value Secret
+	}{{DatabaseURL, c.DatabaseURL}, {"RELAYDESK_DATABASE_DIRECT_URL", c.DatabaseDirectURL}} {
+		if u, err := url.Parse(v.value.Reveal()); v.value.IsSet() && (err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || u.Host == "" && u.Query().Get("host") == "") {
+			wrong("%s must look like postgres://user:password@host:5432/name", v.name)
+		}
 	}
 	if c.EncryptionKey.IsSet() {
 		if _, err := secrets.NewBox(c.EncryptionKey.Reveal()); err != nil {

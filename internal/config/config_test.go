@@ -44,7 +44,7 @@ func TestEverythingSetIsRead(t *testing.T) {
 		"RELAYDESK_ENCRYPTION_KEY": key, "RELAYDESK_OPENAI_BASE_URL": "http://models:1234/v1", "RELAYDESK_OPENAI_API_KEY": "sk-1",
 		"RELAYDESK_OPENAI_MODEL": "small", "RELAYDESK_ALLOW_LOOPBACK": "TRUE", "RELAYDESK_ALLOW_PRIVATE": "1", "RELAYDESK_WORKERS": "2",
 		"RELAYDESK_SHUTDOWN_TIMEOUT": "1m", "RELAYDESK_LOG_LEVEL": "DEBUG", "RELAYDESK_LOG_FORMAT": "JSON",
-		"RELAYDESK_OPERATIONS_LISTEN": "127.0.0.1:9090", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+		"RELAYDESK_DATABASE_DIRECT_URL": "postgres://u@direct/relaydesk", "RELAYDESK_OPERATIONS_LISTEN": "127.0.0.1:9090", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
 	}
 	for _, v := range config.Describe() {
 		if values[v.Name] == "" {
@@ -59,7 +59,7 @@ func TestEverythingSetIsRead(t *testing.T) {
 		c.Listen != "[::]:9000" || c.PublicURL != "https://support.example.com" || c.EncryptionKey.Reveal() != key ||
 		c.OpenAIBaseURL != "http://models:1234/v1" || c.OpenAIKey.Reveal() != "sk-1" || c.OpenAIModel != "small" || !c.AllowLoopback ||
 		!c.AllowPrivate || c.Workers != 2 || c.ShutdownTimeout != time.Minute || c.LogLevel != slog.LevelDebug || c.LogFormat != "json" ||
-		c.OperationsListen != "127.0.0.1:9090" || c.TracesEndpoint != "http://127.0.0.1:4318" {
+		c.OperationsListen != "127.0.0.1:9090" || c.Direct().Reveal() != "postgres://u@direct/relaydesk" || c.TracesEndpoint != "http://127.0.0.1:4318" {
 		t.Errorf("%+v", c)
 	}
 }
@@ -71,7 +71,7 @@ func TestAllThatIsWrongIsToldAtOnceAndNoSecretWithIt(t *testing.T) {
 		"RELAYDESK_PUBLIC_URL": "support.example.com", "RELAYDESK_ENCRYPTION_KEY": "hunter2", "RELAYDESK_OPENAI_API_KEY": "hunter2",
 		"RELAYDESK_OPENAI_BASE_URL": "ftp://x", "RELAYDESK_ALLOW_LOOPBACK": "maybe", "RELAYDESK_ALLOW_PRIVATE": "2", "RELAYDESK_WORKERS": "many",
 		"RELAYDESK_SHUTDOWN_TIMEOUT": "20", "RELAYDESK_LOG_LEVEL": "loud", "RELAYDESK_LOG_FORMAT": "xml",
-		"RELAYDESK_OPERATIONS_LISTEN": "9090", "OTEL_EXPORTER_OTLP_ENDPOINT": "127.0.0.1:4318",
+		"RELAYDESK_DATABASE_DIRECT_URL": "mysql://u:hunter2@db", "RELAYDESK_OPERATIONS_LISTEN": "9090", "OTEL_EXPORTER_OTLP_ENDPOINT": "127.0.0.1:4318",
 	}))
 	if err == nil {
 		t.Fatal("it was taken")
@@ -99,7 +99,7 @@ func TestACommandSaysWhatItCannotDoWithout(t *testing.T) {
 
 func TestHoweverAConfigurationIsPrintedItsSecretsStayHidden(t *testing.T) {
 	t.Parallel()
-	c := config.Config{DatabaseURL: config.NewSecret("hunter2"), EncryptionKey: config.NewSecret("hunter2"), OpenAIKey: config.NewSecret("hunter2")}
+	c := config.Config{DatabaseURL: config.NewSecret("hunter2"), DatabaseDirectURL: config.NewSecret("hunter2"), EncryptionKey: config.NewSecret("hunter2"), OpenAIKey: config.NewSecret("hunter2")}
 	var out bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		fmt.Fprintf(&out, verb+"\n", c)

@@ -33,6 +33,7 @@ type Workspace struct {
 // DB is a pool of connections. It is safe for concurrent use.
 type DB struct {
 	pool     *pgxpool.Pool
+	listener *pgx.ConnConfig // how Listen connects
 	announce atomic.Pointer[func()]
 }
 
@@ -58,11 +59,25 @@ func Announce(tx pgx.Tx) {
 const rollbackTimeout = 5 * time.Second
 
 // Option changes how Open connects.
-type Option func(*pgxpool.Config)
+type Option func(*opening)
+
+// opening is what Open is about to do.
+type opening struct {
+	pool   *pgxpool.Config
+	direct string
+}
 
 // Traced tells a tracer of each statement. A nil tracer is told nothing.
 func Traced(t pgx.QueryTracer) Option {
-	return func(c *pgxpool.Config) { c.ConnConfig.Tracer = t }
+	return func(o *opening) { o.pool.ConnConfig.Tracer = t }
+}
+
+// Direct is for a pooler that gives each transaction another connection, such
+// as PgBouncer in transaction mode, at the URL of Open: Listen goes around it
+// by the direct URL, and no statement keeps a name on the server, where the
+// next transaction would not find it. An empty URL changes nothing.
+func Direct(url string) Option {
+	return func(o *opening) { o.direct = url }
 }
 
 // Open connects to the database of the URL. Its login needs to be a member of
@@ -74,8 +89,17 @@ func Open(ctx context.Context, url string, connections int32, options ...Option)
 		return nil, errors.New("open the database: the connection URL can't be read")
 	}
 	config.MaxConns = connections
+	o := opening{pool: config}
 	for _, option := range options {
-		option(config)
+		option(&o)
+	}
+	listener := config.ConnConfig.Copy()
+	if o.direct != "" {
+		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+		config.ConnConfig.StatementCacheCapacity = 0
+		if listener, err = pgx.ParseConfig(o.direct); err != nil {
+			return nil, errors.New("open the database: the direct connection URL can't be read")
+		}
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -85,7 +109,7 @@ func Open(ctx context.Context, url string, connections int32, options ...Option)
 		pool.Close()
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
-	return &DB{pool: pool}, nil
+	return &DB{pool: pool, listener: listener}, nil
 }
 
 // OpenQueue connects a pool for River alone, whose workers must not compete with
@@ -189,7 +213,7 @@ func (db *DB) Listen(ctx context.Context, log *slog.Logger, channel string, hear
 
 func (db *DB) listen(ctx context.Context, channel string, heard func(payload string)) error {
 	// Not one of the pool's: it would be missing there.
-	conn, err := pgx.ConnectConfig(ctx, db.pool.Config().ConnConfig)
+	conn, err := pgx.ConnectConfig(ctx, db.listener.Copy())
 	if err != nil {
 		return err
 	}
