@@ -63,7 +63,7 @@ func setup(t *testing.T) *bench {
 	b := &bench{clock: clocktest.At(time.Now()), t: t}
 	log := slog.New(slog.NewTextHandler(io.MultiWriter(t.Output(), &b.logged), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	b.Deps = api.Deps{Clock: b.clock, Log: log, Box: box, LimitFactor: 10}
-	b.Tenants = tenants.New(postgrestest.New(t), b.clock, log, tenants.Options{TestKeys: true})
+	b.Tenants = tenants.New(postgrestest.New(t), b.clock, log, tenants.Options{TestKeys: true, Box: box})
 	b.serve(b.Deps)
 	t.Cleanup(b.Tenants.Close)
 	a, err := b.Tenants.CreateAgency(t.Context(), t.Name())

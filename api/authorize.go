@@ -51,8 +51,8 @@ func (s *Server) admit(r *http.Request, w http.ResponseWriter, c *Call) error {
 	if !p.Scopes.Allow(c.route.scope) {
 		return fault.New(fault.Denied, "scope_missing", "This needs the scope %s, which the key has not.", c.route.scope)
 	}
-	if c.route.reach == agencyKeyOnly && p.Workspace.ID != 0 {
-		return fault.New(fault.Denied, "scope_missing", "This is the agency's; a workspace's key may not do it.")
+	if c.route.reach == agencyKeyOnly && (p.Workspace.ID != 0 || p.Confined) {
+		return fault.New(fault.Denied, "scope_missing", "This is the agency's; whoever belongs to a workspace may not do it.")
 	}
 	if err := s.chooseWorkspace(ctx, r, c); err != nil {
 		return err
@@ -101,12 +101,15 @@ func (s *Server) chooseWorkspace(ctx context.Context, r *http.Request, c *Call) 
 	p := c.Principal
 	c.Workspace, c.WorkspaceUUID = p.Workspace, p.WorkspaceUUID
 	named := r.Header.Get(workspaceHeader)
+	if named == "" && p.Confined && len(p.Places) == 1 {
+		named = ids.Format(ids.Workspace, p.Places[0])
+	}
 	if named != "" {
 		id, err := parse(ids.Workspace, named, "workspace")
 		if err != nil {
 			return err
 		}
-		if p.Workspace.ID != 0 && id != p.WorkspaceUUID {
+		if p.Workspace.ID != 0 && id != p.WorkspaceUUID || !p.Reaches(id) {
 			return noSuch("workspace")
 		}
 		w, err := s.tenants.Workspace(ctx, p.AgencyID, id)
@@ -115,16 +118,17 @@ func (s *Server) chooseWorkspace(ctx context.Context, r *http.Request, c *Call) 
 		}
 		c.Workspace, c.WorkspaceUUID = w.Workspace, w.UUID
 	}
-	switch c.route.reach {
-	case oneWorkspace:
+	switch reach := c.route.reach; {
+	case reach == oneWorkspace || p.Confined:
+		// A member who works in some workspaces only acts in one at a time, as a
+		// workspace's key would.
 		if c.Workspace.ID == 0 {
-			return fault.New(fault.Invalid, "workspace_required", "An agency's key has to name a workspace: %s: ws_…", workspaceHeader)
+			return fault.New(fault.Invalid, "workspace_required", "A workspace has to be named: %s: ws_…", workspaceHeader)
 		}
-	case wholeAgency, agencyKeyOnly:
+	case reach == wholeAgency, reach == agencyKeyOnly:
 		// A workspace's key stays in its workspace; an agency's is not narrowed by
 		// the header, so that what is the agency's own is always reached.
 		c.Workspace, c.WorkspaceUUID = p.Workspace, p.WorkspaceUUID
-	case acrossWorkspaces:
 	}
 	if entry := entryOf(ctx); entry != nil {
 		entry.workspace = c.Workspace.ID

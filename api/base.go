@@ -60,7 +60,7 @@ func (s *Server) base(mux *http.ServeMux) http.Handler {
 			}
 			s.log.InfoContext(r.Context(), "request", "request_id", e.requestID, "method", r.Method, "route", r.Pattern,
 				"status", w.status, "bytes", w.bytes, "ms", took.Milliseconds(),
-				"agency", e.principal.AgencyID, "workspace", e.workspace, "key", keyName(e.principal.KeyID))
+				"agency", e.principal.AgencyID, "workspace", e.workspace, "key", actorName(e.principal))
 		}()
 		if _, pattern := mux.Handler(r); pattern == "" {
 			s.unrouted(mux, w, r)
@@ -70,11 +70,17 @@ func (s *Server) base(mux *http.ServeMux) http.Handler {
 	})
 }
 
-func keyName(id ids.ID) string {
-	if id.IsZero() {
+// actorName is the id of the key, or of whose token it is.
+func actorName(p tenants.Principal) string {
+	switch {
+	case p.KeyID.IsZero():
 		return ""
+	case !p.Member.IsZero():
+		return ids.Format(ids.Member, p.Member)
+	case !p.Visitor.IsZero():
+		return ids.Format(ids.Contact, p.Visitor)
 	}
-	return ids.Format(ids.Key, id)
+	return ids.Format(ids.Key, p.KeyID)
 }
 
 // unrouted answers for paths and methods that there are not, as the router

@@ -130,6 +130,9 @@ type StartedConversation struct {
 }
 
 func (s *Server) createConversation(ctx context.Context, c *Call, in *createConversation) (out StartedConversation, err error) {
+	if err := c.noMember("/message"); err != nil {
+		return out, err
+	}
 	b := in.Body
 	start := conversations.Start{
 		Channel: b.Channel, Language: b.Language, Subject: b.Subject, Metadata: b.Metadata,

@@ -159,8 +159,9 @@ var errStream = errors.New("the stream is over")
 
 // emit writes the frames of what was found.
 func (s *Server) emit(ctx context.Context, c *Call, out *stream, p events.Page) error {
-	if _, err := s.tenants.Authenticate(ctx, c.key); err != nil {
-		return errStream // a revoked key reads no further
+	who, err := s.tenants.Authenticate(ctx, c.key)
+	if err != nil || !who.Scopes.Allow(c.route.scope) || who.Confined && !who.Reaches(c.WorkspaceUUID) {
+		return errStream // a revoked key reads no further, nor a member who lost the workspace
 	}
 	agency := c.Principal.AgencyID
 	if len(p.Events) == 0 {

@@ -120,6 +120,11 @@ func remove[I any](path, scope string, r reach, id, tag, summary string, h handl
 	return row(http.MethodDelete, path, scope, r, id, tag, summary, http.StatusNoContent, h)
 }
 
+// order does something about which there is nothing to say.
+func order[I any](path, scope string, r reach, id, tag, summary string, h handler[I, none]) route {
+	return row(http.MethodPost, path, scope, r, id, tag, summary, http.StatusNoContent, h)
+}
+
 func row[I, O any](method, path, scope string, r reach, id, tag, summary string, status int, h handler[I, O]) route {
 	return route{
 		method: method, path: "/v1" + path, scope: scope, reach: r, id: id, tag: tag, summary: summary, status: status,

@@ -36,12 +36,17 @@ func (s *Server) escalate(ctx context.Context, c *Call, in *escalate) (objects.E
 	var by handoff.Call
 	if b := in.Body; b != nil {
 		by.ByVisitor, by.Reason = b.By == conversations.Visitor, b.Reason
-		if by.MemberID, err = optionalField(ids.Member, b.MemberID, "member", "/member_id"); err != nil {
+		if by.MemberID, err = c.actor(b.MemberID, "/member_id"); err == nil && by.ByVisitor {
+			err = c.noMember("/by")
+		}
+		if err != nil {
 			return objects.Escalation{}, err
 		}
 		if by.ByVisitor && b.MemberID != "" {
 			return objects.Escalation{}, invalid("/member_id", "A visitor is no member.")
 		}
+	} else {
+		by.MemberID = c.Principal.Member
 	}
 	out, err := s.handoff.Escalate(ctx, c.Workspace, id, by, c.Receipt)
 	if err != nil || out.Escalation == nil {
@@ -56,7 +61,7 @@ func (s *Server) escalate(ctx context.Context, c *Call, in *escalate) (objects.E
 
 // AcceptBody says who takes a conversation.
 type AcceptBody struct {
-	MemberID string `json:"member_id" doc:"The member who takes it." example:"mem_01kb2m3n4p5q6r7s8t9v0wxyza"`
+	MemberID string `json:"member_id,omitempty" doc:"The member who takes it; a member's token needs not say so." example:"mem_01kb2m3n4p5q6r7s8t9v0wxyza"`
 }
 
 type accept struct {
@@ -69,7 +74,7 @@ func (s *Server) accept(ctx context.Context, c *Call, in *accept) (objects.Conve
 	if err != nil {
 		return objects.Conversation{}, err
 	}
-	member, err := parseField(ids.Member, in.Body.MemberID, "member", "/member_id")
+	member, err := c.someone(in.Body.MemberID, "/member_id")
 	if err != nil {
 		return objects.Conversation{}, err
 	}
@@ -93,7 +98,7 @@ func (s *Server) release(ctx context.Context, c *Call, in *release) (objects.Con
 	if err != nil {
 		return objects.Conversation{}, err
 	}
-	member, err := optionalField(ids.Member, in.Body.MemberID, "member", "/member_id")
+	member, err := c.actor(in.Body.MemberID, "/member_id")
 	if err == nil && !member.IsZero() {
 		// Who has it is compared with the member; that there is none is another answer.
 		_, err = s.tenants.Member(ctx, tenants.Of(c.Workspace), member)
@@ -211,6 +216,9 @@ func (s *Server) inbox(ctx context.Context, c *Call, in *inbox) (out List[object
 	if f.MemberID, err = optional(ids.Member, in.MemberID, "member"); err != nil {
 		return out, err
 	}
+	if f.MemberID.IsZero() {
+		f.MemberID = c.Principal.Member
+	}
 	if f.View == conversations.Mine && f.MemberID.IsZero() {
 		p := problem(c.RequestID, "validation_failed", "The view mine needs a member_id.")
 		p.Errors = []ProblemField{{Pointer: "query/member_id", Code: "required", Detail: p.Detail}}
@@ -278,6 +286,9 @@ func (s *Server) inboxCounts(ctx context.Context, c *Call, in *inboxCounts) (out
 	member, err := optional(ids.Member, in.MemberID, "member")
 	if err != nil {
 		return out, err
+	}
+	if member.IsZero() {
+		member = c.Principal.Member
 	}
 	n, err := s.conversations.Counts(ctx, c.Scope(), member, nil)
 	if err != nil {

@@ -107,6 +107,9 @@ func (s *Server) createMessage(ctx context.Context, c *Call, in *createMessage) 
 	if in.Body.Author.Type == conversations.Member {
 		return s.memberWrites(ctx, c, id, in.Body)
 	}
+	if err := c.noMember("/author/type"); err != nil {
+		return out, err
+	}
 	switch b := in.Body; {
 	case b.Author.MemberID != "":
 		return out, invalid("/author/member_id", "A visitor is no member.")
@@ -133,10 +136,7 @@ func (s *Server) createMessage(ctx context.Context, c *Call, in *createMessage) 
 }
 
 func (s *Server) memberWrites(ctx context.Context, c *Call, id ids.ID, b MessageCreate) (out PostedMessage, err error) {
-	if b.Author.MemberID == "" {
-		return out, invalid("/author/member_id", "A key says which member it acts for.")
-	}
-	member, err := parseField(ids.Member, b.Author.MemberID, "member", "/author/member_id")
+	member, err := c.someone(b.Author.MemberID, "/author/member_id")
 	if err != nil {
 		return out, err
 	}
@@ -145,6 +145,9 @@ func (s *Server) memberWrites(ctx context.Context, c *Call, id ids.ID, b Message
 			MemberID: member, Text: b.Text, ClientID: b.ClientID, Metadata: b.Metadata,
 		}, c.Receipt)
 		return s.written(ctx, c, note.Message, note.Repeated, err)
+	}
+	if b.ExpectedSeq == nil && !c.Principal.Member.IsZero() {
+		return out, invalid("/expected_seq", "A member's token says which public message was the last that the member saw.")
 	}
 	replied, err := s.handoff.Reply(ctx, c.Workspace, id, handoff.Reply{
 		MemberID: member, Text: b.Text, ClientID: b.ClientID, ExpectedSeq: b.ExpectedSeq, TakeOver: b.TakeOver, Metadata: b.Metadata,

@@ -28,6 +28,7 @@ var codes = map[string]struct {
 	"cursor_invalid":         {http.StatusBadRequest, "The cursor doesn't fit"},
 	"unauthorized":           {http.StatusUnauthorized, "No valid key"},
 	"scope_missing":          {http.StatusForbidden, "The key may not do this"},
+	"another_member":         {http.StatusForbidden, "Another member"},
 	"not_found":              {http.StatusNotFound, "Not found"},
 	"method_not_allowed":     {http.StatusMethodNotAllowed, "Method not allowed"},
 	"request_timeout":        {http.StatusRequestTimeout, "The request took too long to arrive"},

@@ -37,6 +37,13 @@ func (s *Server) routes() []route {
 		post("/api_keys/{id}/roll", "api_keys:write", agencyKeyOnly, "rollApiKey", "Agency", "Replace a key", s.rollKey).
 			more("Makes another key that may do the same. The old one lives on for the overlap."),
 
+		post("/member_tokens", "members:write", agencyKeyOnly, "createMemberToken", "Agency", "Make a token for a member's browser", s.createMemberToken).storesNothing().
+			more("A request with the token acts as the member: with the scopes of their role and in their workspaces. A key that may less than the member can't make one, and a token neither."),
+		order("/member_tokens/revoke", "members:write", agencyKeyOnly, "revokeTokens", "Agency", "Refuse tokens", s.revokeTokens).storesNothing().sends(`{"member_id":"mem_01kb2m3n4p5q6r7s8t9v0wxyza"}`).
+			more("They are refused within two seconds."),
+		post("/signing_keys/rotate", "api_keys:write", agencyKeyOnly, "rotateSigningKey", "Agency", "Sign tokens with a new key", s.rotateSigningKey).
+			more("Tokens that the old key signed live on until they expire."),
+
 		get("/workspaces", "workspaces:read", wholeAgency, "listWorkspaces", "Workspaces", "List workspaces", s.listWorkspaces),
 		post("/workspaces", "workspaces:write", agencyKeyOnly, "createWorkspace", "Workspaces", "Make a workspace", s.createWorkspace),
 		get("/workspaces/{id}", "workspaces:read", wholeAgency, "getWorkspace", "Workspaces", "Read a workspace", s.getWorkspace),

@@ -85,6 +85,9 @@ type Server struct {
 // New makes the API's server.
 func New(d Deps) (*Server, error) {
 	s := newServer(d)
+	if d.Conversations != nil {
+		d.Conversations.OnErase(d.Tenants.EraseTokens)
+	}
 	mux := http.NewServeMux()
 	api := s.register(mux)
 	doc31, doc30, err := openapi.Publish(api.OpenAPI())
@@ -142,7 +145,7 @@ func (s *Server) register(mux *http.ServeMux) huma.API {
 	config.Info.Description = "AI-to-human support handoff. The guide is at /guide."
 	config.Info.License = &huma.License{Name: "Apache-2.0", Identifier: "Apache-2.0"}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"key": {Type: "http", Scheme: "bearer", Description: "An API key: `Authorization: Bearer rd_sk_…`"},
+		"key": {Type: "http", Scheme: "bearer", Description: "An API key, or a token that one made: `Authorization: Bearer rd_sk_…`"},
 	}
 	config.Tags = tags
 	config.Transformers = []huma.Transformer{}

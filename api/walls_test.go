@@ -20,7 +20,7 @@ import (
 var bodies = map[string]string{
 	"updateAgency": `{"name":"x"}`, "createMember": `{"name":"x","email":"x-{n}@example.com","role":"agent","workspace_ids":["{ws}"]}`,
 	"updateMember": `{"workspace_ids":["{ws}"]}`, "createApiKey": `{"name":"x","scopes":["events:read"],"workspace_id":"{ws}"}`, "updateApiKey": `{"name":"x"}`,
-	"rollApiKey": `{}`, "createWorkspace": `{"name":"x"}`, "updateWorkspace": `{"name":"x"}`, "updateWorkspaceSettings": `{"assistant_name":"x"}`,
+	"createMemberToken": `{"member_id":"{mem}"}`, "revokeTokens": `{"member_id":"{mem}"}`, "rollApiKey": `{}`, "createWorkspace": `{"name":"x"}`, "updateWorkspace": `{"name":"x"}`, "updateWorkspaceSettings": `{"assistant_name":"x"}`,
 	"createSource": `{"type":"text","title":"x","text":"lamps and delivery"}`, "updateSource": `{"title":"x"}`, "crawlSource": ``,
 	"search": `{"query":"lamps delivery canary"}`, "answerQuestion": `{"question":"When does a lamp arrive? Tell me the canary."}`,
 	"putContact": `{"external_id":"shared","name":"x"}`, "updateContact": `{"name":"x"}`,
@@ -272,6 +272,7 @@ func TestAStreamIsResumedWithoutAGapAndShowsItsOwnAgencyOnly(t *testing.T) {
 		w.want(201, "", "POST", "/v1/contacts", `{"name":"`+name+`"}`, w.here())
 		w.number()
 	}
+	a.number() // its workspace was made, too
 	begin := a.send("GET", "/v1/events?limit=100", "").text("position")
 	say(a, "one")
 	say(b, canary)

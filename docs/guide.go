@@ -36,7 +36,7 @@ var navigation = []struct {
 	Pages []string
 }{
 	{"Start", []string{"index", "quickstart", "concepts"}},
-	{"Build", []string{"api", "knowledge", "handoff", "events"}},
+	{"Build", []string{"api", "browsers", "knowledge", "handoff", "events"}},
 	{"Run", []string{"operating", "cli", "promises", "faq"}},
 }
 

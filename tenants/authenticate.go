@@ -38,8 +38,27 @@ type Principal struct {
 	Agency        ids.ID
 	Workspace     postgres.Workspace // ID 0: a key of the whole agency
 	WorkspaceUUID ids.ID
-	KeyID         ids.ID
+	KeyID         ids.ID // of a token: its member or contact
 	Scopes        Scopes
+
+	Member   ids.ID   // who acts, by a member's token
+	Confined bool     // the member works in Places only
+	Places   []ids.ID // workspaces
+	Visitor  ids.ID   // whose contact acts, by a visitor's token
+	Verified bool     // the client's site vouched for the visitor
+}
+
+// The scopes of publishable keys and of visitors' tokens. Nobody is given them
+// otherwise.
+const (
+	SessionScope = "visitor:session"
+	VisitorScope = "visitor"
+)
+
+// Reaches tells whether a member works in a workspace; a key is asked no such
+// question.
+func (p Principal) Reaches(workspace ids.ID) bool {
+	return !p.Confined || slices.Contains(p.Places, workspace)
 }
 
 // Scope is all that the principal can see.
@@ -55,13 +74,16 @@ type foundKey struct {
 	expires *time.Time
 }
 
-// Authenticate tells whose key it is. One that is unknown, mistyped, expired
+// Authenticate tells whose key or token it is. One that is unknown, mistyped, expired
 // or revoked is the same fault; revoking takes effect within two seconds on
 // every node.
 //
 // What is compared is a hash, by an index: the time that it takes tells
 // nothing about the keys that exist.
 func (t *Tenants) Authenticate(ctx context.Context, key string) (Principal, error) {
+	if isToken(key) {
+		return t.authenticateToken(ctx, key)
+	}
 	if !secrets.WellFormed(key) {
 		return Principal{}, unauthorized()
 	}
@@ -79,7 +101,7 @@ func (t *Tenants) Authenticate(ctx context.Context, key string) (Principal, erro
 }
 
 func unauthorized() error {
-	return fault.New(fault.Denied, "unauthorized", "A valid API key is needed: Authorization: Bearer rd_sk_…")
+	return fault.New(fault.Denied, "unauthorized", "A valid API key or token is needed: Authorization: Bearer rd_sk_…")
 }
 
 const findKeySQL = `

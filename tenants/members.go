@@ -127,6 +127,7 @@ func (t *Tenants) UpdateMember(ctx context.Context, agencyID int64, id ids.ID, c
 	if err != nil {
 		return Member{}, fmt.Errorf("update a member: %w", sameAddress(err))
 	}
+	t.forgetTokens(id)
 	return m, nil
 }
 
@@ -136,6 +137,7 @@ func (t *Tenants) DeleteMember(ctx context.Context, agencyID int64, id ids.ID, i
 	if err != nil {
 		return fmt.Errorf("delete a member: %w", err)
 	}
+	t.forgetTokens(id)
 	return nil
 }
 

@@ -8,6 +8,9 @@
 // that row level security compares with. Both are answered from memory that is
 // at most two seconds old, so a revoked key is refused on every node within
 // two seconds, and a busy one costs the database one look-up in that time.
+//
+// Browsers act by tokens (tokens.go), which keys make: short-lived, signed by
+// the agency's own key, and revocable in the same time.
 package tenants
 
 import (
@@ -23,11 +26,13 @@ import (
 	"github.com/relaydesk/relaydesk/internal/fault"
 	"github.com/relaydesk/relaydesk/internal/ids"
 	"github.com/relaydesk/relaydesk/internal/postgres"
+	"github.com/relaydesk/relaydesk/internal/secrets"
 )
 
 // Options are what an installation may choose.
 type Options struct {
-	TestKeys bool // keys are made as rd_sk_test_…, for a server on a developer's machine
+	TestKeys bool         // keys are made as rd_sk_test_…, for a server on a developer's machine
+	Box      *secrets.Box // seals what tokens are signed with; nil: no tokens
 }
 
 // Tenants serves agencies, workspaces, members and keys. It is safe for
@@ -40,6 +45,9 @@ type Tenants struct {
 
 	keys       *lookups[keyHash, foundKey]
 	workspaces *lookups[workspaceName, Workspace]
+	signers    *lookups[int64, signer]       // by agency
+	verifiers  *lookups[ids.ID, signer]      // by kid
+	subjects   *lookups[subjectKey, subject] // of tokens whose signature is right
 	used       usedKeys
 	uuids      sync.Map // uuidKey to ids.ID: 40 bytes for each workspace that was ever shown
 }
@@ -49,6 +57,7 @@ func New(db *postgres.DB, c clock.Clock, log *slog.Logger, options Options) *Ten
 	return &Tenants{
 		db: db, clock: c, log: log, options: options,
 		keys: newLookups[keyHash, foundKey](c), workspaces: newLookups[workspaceName, Workspace](c),
+		signers: newLookups[int64, signer](c), verifiers: newLookups[ids.ID, signer](c), subjects: newLookups[subjectKey, subject](c),
 	}
 }
 

@@ -44,8 +44,16 @@ func setup(t *testing.T) bench {
 // node is a server of its own on the shared database.
 func node(t *testing.T, c clock.Clock) *tenants.Tenants {
 	t.Helper()
-	return tenants.New(postgrestest.New(t), c, slog.New(slog.NewTextHandler(t.Output(), nil)), tenants.Options{TestKeys: true})
+	return tenants.New(postgrestest.New(t), c, slog.New(slog.NewTextHandler(t.Output(), nil)), tenants.Options{TestKeys: true, Box: testBox})
 }
+
+var testBox = func() *secrets.Box {
+	box, err := secrets.NewBox(secrets.NewEncryptionKey())
+	if err != nil {
+		panic(err)
+	}
+	return box
+}()
 
 func (b bench) workspace(t *testing.T, name string) tenants.Workspace {
 	t.Helper()

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -56,6 +57,7 @@ type node struct {
 	hub       *events.Hub
 	runner    *jobs.Runner
 	api       http.Handler
+	draining  atomic.Bool // no new requests are wanted
 	metrics   *telemetry.Metrics
 	traces    *telemetry.Traces // nil: nothing is traced
 }
@@ -160,6 +162,9 @@ const crawlTimeout = 20 * time.Second
 
 // ready tells whether requests can be served.
 func (n *node) ready(ctx context.Context) error {
+	if n.draining.Load() {
+		return errors.New("this node is stopping")
+	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	return n.db.InSystem(ctx, func(tx pgx.Tx) error { return tx.Conn().Ping(ctx) })
@@ -217,7 +222,7 @@ func (n *node) run(ctx context.Context, r roles, listener net.Listener, ready fu
 // serve serves HTTP until ctx ends, and finishes the requests under way.
 func (n *node) serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
-		Handler: n.traces.Around(n.metrics.Around(n.api)), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: n.drainable(n.traces.Around(n.metrics.Around(n.api))), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
@@ -227,6 +232,7 @@ func (n *node) serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
+	n.drain()
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.cfg.ShutdownTimeout)
 	defer cancel()
 	n.hub.Stop() // event streams never end by themselves
