@@ -111,3 +111,25 @@ func (n *node) operations(ctx context.Context) (http.Handler, error) {
 	mux.Handle("/ops/river/", http.NewCrossOriginProtection().Handler(pages))
 	return mux, nil
 }
+
+// drain lets whoever sends requests notice that the node is about to stop, while
+// it still serves: a request that meets a closed port has failed.
+func (n *node) drain() {
+	if n.cfg.DrainTime <= 0 {
+		return
+	}
+	n.draining.Store(true)
+	n.log.Info("draining", "for", n.cfg.DrainTime)
+	time.Sleep(n.cfg.DrainTime) // a second signal ends the program
+}
+
+// drainable lets connections end after an answer while the node drains. One
+// that is closed at another moment may just be getting its next request.
+func (n *node) drainable(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n.draining.Load() {
+			w.Header().Set("Connection", "close")
+		}
+		h.ServeHTTP(w, r)
+	})
+}

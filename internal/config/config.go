@@ -37,6 +37,7 @@ type Config struct {
 	Workers             int           `env:"RELAYDESK_WORKERS" default:"16" min:"1" max:"1000" doc:"How many turns this process answers at the same time. Crawling, embedding and deliveries take their share from it."`
 	ShutdownTimeout     time.Duration `env:"RELAYDESK_SHUTDOWN_TIMEOUT" default:"20s" min:"1" max:"600" doc:"How long a stopping process waits for requests and jobs that are under way."`
 	TracesEndpoint      string        `env:"OTEL_EXPORTER_OTLP_ENDPOINT" doc:"Base address of an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318. Without it nothing is traced. OpenTelemetry's other variables work too."`
+	DrainTime           time.Duration `env:"RELAYDESK_DRAIN_TIME" default:"0s" min:"0" max:"600" doc:"How long a stopping process goes on serving while /readyz answers 503 and connections are closed after their next answer, so that a proxy sends its requests elsewhere first. Longer than the proxy takes to notice."`
 	LogLevel            slog.Level    `env:"RELAYDESK_LOG_LEVEL" default:"info" doc:"What is logged: debug, info, warn or error. Logs go to standard error and hold ids, no texts."`
 	LogFormat           string        `env:"RELAYDESK_LOG_FORMAT" default:"text" oneof:"text json" doc:"How it is logged: text or json."`
 }
