@@ -257,3 +257,60 @@ func TestTheShellCompletesViewsAndProfiles(t *testing.T) {
 		t.Errorf("%q %v", out, err)
 	}
 }
+
+// Not parallel, as all that change the environment.
+func TestTheCommandsWorkOnARealServer(t *testing.T) {
+	n, _ := live(t, nil)
+	server := httptest.NewServer(n.api)
+	t.Cleanup(server.Close)
+	cliHome(t)
+	with := func(args ...string) string {
+		t.Helper()
+		out, _, err := command(t, "", args...)
+		if err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+		return out
+	}
+	if _, _, err := command(t, n.key+"\n", "login", "--server", server.URL); err != nil {
+		t.Fatal(err)
+	}
+	with("workspaces", "create", "Blue Bakery", "--time-zone", "Europe/Berlin", "--language", "de")
+	if out := with("workspaces", "get", "blue-bakery"); !strings.Contains(out, "Europe/Berlin") {
+		t.Error(out)
+	}
+	out := with("conversations", "start", "I want to talk to a human", "--name", "Ada", "--workspace", "blue-bakery")
+	id, _, _ := strings.Cut(out, "\n")
+	if !strings.HasPrefix(id, "conv_") || !strings.Contains(out, "(visitor_asked)") {
+		t.Error(out)
+	}
+	if out := with("inbox"); !strings.Contains(out, id) || !strings.Contains(out, "Ada") || !strings.Contains(out, "visitor_asked") {
+		t.Error(out)
+	}
+	if out := with("inbox", "--counts"); !strings.Contains(out, "waiting     1") {
+		t.Error(out)
+	}
+	if out := with("conversations", "list", "--status", "open", "--workspace", "blue-bakery"); !strings.Contains(out, id) {
+		t.Error(out)
+	}
+	if out := with("conversations", "get", id); !strings.Contains(out, "  I want to talk to a human\n") {
+		t.Error(out)
+	}
+	if out := with("ask", "Who are you?", "--workspace", "blue-bakery"); !strings.Contains(out, "decision ") {
+		t.Error(out)
+	}
+	var made, rolled cliKey
+	if err := json.Unmarshal([]byte(with("keys", "create", "Site", "--scope", "conversations:read", "--json", "--expires-in", "1h")), &made); err != nil || made.Secret == "" {
+		t.Fatalf("%+v %v", made, err)
+	}
+	if err := json.Unmarshal([]byte(with("keys", "roll", made.ID, "--overlap", "1h", "--json")), &rolled); err != nil || rolled.Secret == "" || rolled.ID == made.ID {
+		t.Fatalf("%+v %v", rolled, err)
+	}
+	with("keys", "revoke", made.ID)
+	if out := with("keys", "list"); strings.Contains(out, made.ID) || !strings.Contains(out, rolled.ID) {
+		t.Error(out)
+	}
+	if _, _, err := command(t, "", "keys", "revoke", made.ID); err == nil || !strings.Contains(err.Error(), "not_found") || !strings.Contains(err.Error(), "(request req_") {
+		t.Error(err)
+	}
+}
