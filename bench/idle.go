@@ -26,7 +26,7 @@ func benchIdle(ctx context.Context, w *world) error {
 		return err
 	}
 	defer s.stop()
-	w.note("start until ready, build included at the first start of a run", time.Since(began).Seconds(), "s")
+	w.note("start until ready", time.Since(began).Seconds(), "s")
 	before, err := cost.CPU(s.process.Pid)
 	if err != nil {
 		w.remark("not measured: %v", err)

@@ -103,6 +103,12 @@ func run(ctx context.Context, s settings, out, progress io.Writer) (err error) {
 	}
 	w := &world{settings: s, progress: progress, began: time.Now()}
 	defer func() { err = errors.Join(err, w.close()) }()
+	if err := w.folder(); err != nil {
+		return err
+	}
+	if _, err := w.program(ctx); err != nil { // what doesn't build is not worth minutes of loading
+		return err
+	}
 	for _, b := range benches {
 		if only != nil && !slices.Contains(only, b.name) {
 			continue
