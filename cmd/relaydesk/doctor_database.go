@@ -135,6 +135,8 @@ func (d *doctor) schema(ctx context.Context) {
 		d.say("schema", fail, "Run a released version of Relaydesk.", "%s is not what was applied here", strings.Join(states[postgres.Changed], ", "))
 	case len(states[postgres.Pending]) > 0:
 		d.say("schema", fail, "Run: relaydesk migrate", "lacks %s", strings.Join(states[postgres.Pending], ", "))
+	case postgres.CheckSchema(ctx, d.cfg.Direct().Reveal()) != nil:
+		d.say("schema", fail, "The server does not start otherwise.", "%v", postgres.CheckSchema(ctx, d.cfg.Direct().Reveal()))
 	default:
 		d.say("schema", good, "", "all %d steps are applied", len(all))
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -157,6 +158,9 @@ func CheckSchema(ctx context.Context, url string) error {
 	config.RuntimeParams["role"] = "relaydesk_system"
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
+		if strings.Contains(err.Error(), "unsupported startup parameter") {
+			return errors.New("check the schema: this is PgBouncer, not Postgres: set RELAYDESK_DATABASE_DIRECT_URL to Postgres itself")
+		}
 		return fmt.Errorf("check the schema: connect: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
@@ -288,18 +292,18 @@ func Status(ctx context.Context, url string) ([]Migration, error) {
 		return nil, errors.New("look at the schema: the connection URL can't be read")
 	}
 	defer pool.Close()
-	conn, err := pool.Acquire(ctx)
+	conn, err := pool.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
 	if err != nil {
 		return nil, fmt.Errorf("look at the schema: connect: %w", err)
 	}
-	defer conn.Release()
+	defer conn.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // nothing was written
 	// The server's login may read the book only as one of its roles.
-	const become = `select set_config('role', 'relaydesk_system', false) from pg_roles
+	const become = `select set_config('role', 'relaydesk_system', true) from pg_roles
 		where rolname = 'relaydesk_system' and pg_has_role(current_user, oid, 'member') and not pg_has_role(current_user, oid, 'usage')`
 	if _, err := conn.Exec(ctx, become); err != nil {
 		return nil, fmt.Errorf("look at the schema: %w", err)
 	}
-	queue, err := queueStatus(ctx, conn.Conn(), pool)
+	queue, err := queueStatus(ctx, conn, pool)
 	if err != nil {
 		return nil, err
 	}
@@ -341,7 +345,7 @@ func Status(ctx context.Context, url string) ([]Migration, error) {
 	return all, nil
 }
 
-func queueStatus(ctx context.Context, conn *pgx.Conn, pool *pgxpool.Pool) (Migration, error) {
+func queueStatus(ctx context.Context, conn pgx.Tx, pool *pgxpool.Pool) (Migration, error) {
 	migrator, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Schema: QueueSchema, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return Migration{}, fmt.Errorf("look at the queue's schema: %w", err)
