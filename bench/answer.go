@@ -13,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/relaydesk/relaydesk/bench/internal/cost"
 	"github.com/relaydesk/relaydesk/bench/internal/load"
 	"github.com/relaydesk/relaydesk/bench/internal/words"
 	"github.com/relaydesk/relaydesk/internal/clock"
@@ -160,8 +161,14 @@ func (a *asking) search(ctx context.Context) error {
 	k := knowledge.New(knowledge.Deps{DB: db, Clock: clock.System(), Queue: q, Log: slog.New(slog.DiscardHandler)})
 	writer := words.New(6, guideText())
 	var times load.Times
+	var before time.Duration
 	const warm = 20
 	for n := range searches + warm {
+		if n == warm && a.postmaster != 0 {
+			if before, err = cost.CPU(a.postmaster); err != nil {
+				return err
+			}
+		}
 		text := questions[n%len(questions)]
 		if n%2 == 0 {
 			text = writer.Text(writer.Between(6, 14))
@@ -177,6 +184,13 @@ func (a *asking) search(ctx context.Context) error {
 	}
 	a.atMost("search without embedding, p95", ms(times.Quantile(.95)), "ms", 40)
 	a.note("search without embedding, p50", ms(times.Quantile(.5)), "ms")
+	if a.postmaster != 0 {
+		after, err := cost.CPU(a.postmaster)
+		if err != nil {
+			return err
+		}
+		a.note("CPU of a search, Postgres", ms(after-before)/searches, "ms")
+	}
 	return nil
 }
 
