@@ -63,12 +63,13 @@ type Deps struct {
 // Runner works jobs on one node.
 type Runner struct {
 	Deps
-	client *river.Client[pgx.Tx]
+	client   *river.Client[pgx.Tx]
+	stopping chan struct{} // closed when the node stops
 }
 
 // New makes a Runner. Run starts it.
 func New(d Deps) (*Runner, error) {
-	r := &Runner{Deps: d}
+	r := &Runner{Deps: d, stopping: make(chan struct{})}
 	workers, err := r.workers()
 	if err != nil {
 		return nil, fmt.Errorf("set up the workers: %w", err)
@@ -109,6 +110,7 @@ func (r *Runner) Run(ctx context.Context, grace time.Duration) error {
 		return fmt.Errorf("start the workers: %w", err)
 	}
 	r.Sweep(ctx)
+	close(r.stopping)
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	if err := r.client.Stop(stopping); err == nil {

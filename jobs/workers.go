@@ -22,6 +22,7 @@ type worker[T river.JobArgs] struct {
 	river.WorkerDefaults[T]
 	do   func(context.Context, *river.Job[T]) error
 	most time.Duration // 0: as long as any job
+	now  func() time.Time
 }
 
 // Timeout is how long a job may take.
@@ -32,17 +33,36 @@ func (w *worker[T]) Work(ctx context.Context, job *river.Job[T]) error { return 
 // NextRetry waits a second, two, four, at most half a minute: what jobs do has
 // a deadline of its own.
 func (w *worker[T]) NextRetry(job *river.Job[T]) time.Time {
-	return job.AttemptedAt.Add(min(time.Second<<min(job.Attempt-1, 5), 30*time.Second))
+	return w.now().Add(min(time.Second<<min(max(job.Attempt-1, 0), 5), 30*time.Second))
 }
 
-func add[T river.JobArgs](to *river.Workers, do func(context.Context, *river.Job[T]) error) error {
-	return addLong(to, 0, do)
+func add[T river.JobArgs](r *Runner, to *river.Workers, do func(context.Context, *river.Job[T]) error) error {
+	return river.AddWorkerSafely(to, &worker[T]{do: do, now: r.Clock.Now})
 }
 
-// addLong adds a worker whose jobs may take their time.
-func addLong[T river.JobArgs](to *river.Workers, most time.Duration, do func(context.Context, *river.Job[T]) error) error {
-	return river.AddWorkerSafely(to, &worker[T]{do: do, most: most})
+// addPatient adds a worker whose jobs may take their time, and which nobody
+// waits for: a node that stops gives them up, and they go on elsewhere.
+func addPatient[T river.JobArgs](r *Runner, to *river.Workers, most time.Duration, do func(context.Context, *river.Job[T]) error) error {
+	return river.AddWorkerSafely(to, &worker[T]{most: most, now: r.Clock.Now, do: func(ctx context.Context, job *river.Job[T]) error {
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		go func() {
+			select {
+			case <-r.stopping:
+				cancel(errStopping)
+			case <-ctx.Done():
+			}
+		}()
+		err := do(ctx, job)
+		if err != nil && errors.Is(context.Cause(ctx), errStopping) {
+			return river.JobSnooze(0) // which spends no attempt
+		}
+		return err
+	}})
 }
+
+// errStopping ends patient work on a node that stops.
+var errStopping = errors.New("this node stops")
 
 // completing completes a job in the transaction that stores what it did.
 func completing[T river.JobArgs](job *river.Job[T]) func(context.Context, pgx.Tx) error {
@@ -58,22 +78,22 @@ func completing[T river.JobArgs](job *river.Job[T]) func(context.Context, pgx.Tx
 func (r *Runner) workers() (*river.Workers, error) {
 	to := river.NewWorkers()
 	for _, err := range []error{
-		add(to, func(ctx context.Context, job *river.Job[conversations.AnswerTurn]) error {
+		add(r, to, func(ctx context.Context, job *river.Job[conversations.AnswerTurn]) error {
 			return r.Assistant.Answer(ctx, job.Args, completing(job))
 		}),
-		add(to, func(ctx context.Context, job *river.Job[knowledge.CrawlSlice]) error {
+		add(r, to, func(ctx context.Context, job *river.Job[knowledge.CrawlSlice]) error {
 			return r.Knowledge.CrawlSlice(ctx, job.Args)
 		}),
-		add(to, func(ctx context.Context, job *river.Job[knowledge.EmbedSlice]) error {
+		addPatient(r, to, timeout, func(ctx context.Context, job *river.Job[knowledge.EmbedSlice]) error {
 			return r.Knowledge.EmbedSlice(ctx, job.Args)
 		}),
-		addLong(to, timeoutLong, func(ctx context.Context, job *river.Job[knowledge.Calibrate]) error {
+		addPatient(r, to, timeoutLong, func(ctx context.Context, job *river.Job[knowledge.Calibrate]) error {
 			return r.Assistant.Calibrate(ctx, job.Args)
 		}),
-		add(to, func(ctx context.Context, job *river.Job[webhooks.Deliver]) error {
+		add(r, to, func(ctx context.Context, job *river.Job[webhooks.Deliver]) error {
 			return r.Webhooks.Deliver(ctx, job.Args, completing(job))
 		}),
-		add(to, func(ctx context.Context, job *river.Job[Upkeep]) error { return r.upkeep(ctx, job.Args) }),
+		add(r, to, func(ctx context.Context, job *river.Job[Upkeep]) error { return r.upkeep(ctx, job.Args) }),
 	} {
 		if err != nil {
 			return nil, err
