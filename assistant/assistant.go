@@ -112,6 +112,9 @@ func (a *Assistant) Answer(ctx context.Context, job conversations.AnswerTurn, co
 // answer, and reads the turn again, until there was nothing more.
 func (a *Assistant) gather(ctx context.Context, h *holding, work conversations.Work) (_ conversations.Work, ok bool, err error) {
 	for range rounds {
+		if work.Silent {
+			return work, true, nil
+		}
 		waited, err := a.waitForMore(ctx, work)
 		if err != nil || !waited {
 			return work, true, err

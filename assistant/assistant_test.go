@@ -300,6 +300,19 @@ func TestASuspendedWorkspacesAssistantSaysNothing(t *testing.T) {
 	if turn := w.Turn(c.Turn.ID); turn.Status != conversations.Handled || len(w.Messages(c.Conversation.ID)) != 1 {
 		t.Errorf("%+v", turn)
 	}
+	w.Say(c.Conversation.ID, "I want to talk to a person")
+	escalated(w, c.Conversation.ID, triggers.VisitorAsked)
+}
+
+func TestAWishForAPersonIsReadAlsoIfTheConversationIsResolvedAtOnce(t *testing.T) {
+	t.Parallel()
+	w := lamps(t, assistanttest.Options{})
+	c := w.Start("I want to talk to a person")
+	job := w.Job(c.Turn.ID)
+	_, err := w.Handoff.Resolve(t.Context(), w.W, c.Conversation.ID, nil)
+	w.Must(err)
+	w.Must(w.Assistant.Answer(t.Context(), job, nil))
+	escalated(w, c.Conversation.ID, triggers.VisitorAsked)
 }
 
 func TestATurnWhoseTimeIsNearlyOverGoesToAPerson(t *testing.T) {

@@ -99,6 +99,11 @@ func (a *Assistant) decideTurn(ctx context.Context, w postgres.Workspace, work c
 	if work.Offer != nil {
 		q.offer = &triggers.Offer{Seq: work.Offer.Seq, StoredAt: work.Offer.StoredAt}
 	}
+	if work.Silent {
+		d := decision{triggers: handoff.Read(a.Triggers.Read(ctx, q.messages, q.offer), q.now)}
+		d.language, d.shown = q.tongue()
+		return d, ctx.Err()
+	}
 	return a.decide(ctx, q)
 }
 

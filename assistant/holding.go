@@ -13,7 +13,8 @@ type holding struct {
 	conv *conversations.Conversations
 	job  conversations.AnswerTurn // with the lease that is held
 
-	mu sync.Mutex // a claim changes the lease, so none is renewed meanwhile
+	mu     sync.Mutex // a claim changes the lease, so none is renewed meanwhile
+	silent bool       // the words are read without a lease
 }
 
 // claim takes the turn, or takes it once more to read what was added. It is
@@ -23,7 +24,7 @@ func (h *holding) claim(ctx context.Context) (conversations.Work, bool, error) {
 	defer h.mu.Unlock()
 	work, ok, err := h.conv.Claim(ctx, h.job)
 	if ok && err == nil {
-		h.job.Lease = work.Lease
+		h.job.Lease, h.silent = work.Lease, work.Silent
 	}
 	return work, ok, err
 }
@@ -55,6 +56,9 @@ func (h *holding) renewing(ctx context.Context) (_ context.Context, stop func())
 func (h *holding) renew(ctx context.Context) (mine bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.silent {
+		return true, nil
+	}
 	return h.conv.Renew(ctx, h.job.Workspace(), h.job.TurnID, h.job.Lease)
 }
 

@@ -194,6 +194,7 @@ type Conversations struct {
 	queue *queue.Queue
 	waits waits
 	erase []Eraser
+	adopt []Adopter
 }
 
 // New makes the service.

@@ -12,6 +12,7 @@ var Computed = map[string]string{
 	"getContactSQL":        getContactSQL,
 	"getConversationSQL":   fmt.Sprintf(getConversationSQL, "true"), // with a condition
 	"getTurnSQL":           getTurnSQL,
+	"handledTurnSQL":       handledTurnSQL,
 	"listContactsSQL":      listContactsSQL,
 	"lockSQL":              lockSQL,
 	"messageByClientSQL":   messageByClientSQL,

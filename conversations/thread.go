@@ -160,9 +160,10 @@ func (t *Thread) EndTurn(status string, message, escalation ids.ID) {
 }
 
 // EndTurnAt ends the pending turn with its messages up to a seq. Those that
-// joined later become a turn of their own, which the ended one names.
+// joined later become a turn of their own, which the ended one names. A turn
+// that begins after the seq stays.
 func (t *Thread) EndTurnAt(seq int64, status string, message, escalation ids.ID, deadline time.Duration) {
-	if t.Turn == nil {
+	if t.Turn == nil || t.Turn.FirstSeq > seq {
 		return
 	}
 	last := t.Turn.LastSeq
@@ -183,9 +184,6 @@ func (t *Thread) OpenTurn(first, last int64, due time.Time) {
 }
 
 func (t *Thread) openTurn(id ids.ID, first, last int64, due time.Time) {
-	if t.Suspended {
-		return
-	}
 	turn := &Turn{ID: id, ConversationID: t.ID, Status: Pending, FirstSeq: first, LastSeq: last, DueAt: due, Lease: 1, CreatedAt: t.Now, UpdatedAt: t.Now}
 	t.batch.Queue(insertTurnSQL, args{
 		"agency_id": t.w.AgencyID, "workspace_id": t.w.ID, "id": id, "conversation_id": t.ID, "first_seq": first, "last_seq": last, "due_at": due, "now": t.Now,
@@ -381,9 +379,7 @@ func (t *Thread) Missed(ctx context.Context, seq int64, member ids.ID) ([]Messag
 func (t *Thread) RestartTurn(first, last int64, due time.Time) {
 	next := ids.New(t.Now)
 	if t.Turn != nil {
-		if !t.Suspended {
-			t.Turn.NextTurnID = next
-		}
+		t.Turn.NextTurnID = next
 		t.EndTurn(Handled, ids.ID{}, ids.ID{})
 	}
 	t.openTurn(next, first, last, due)

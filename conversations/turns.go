@@ -32,6 +32,7 @@ type Work struct {
 	Lease        int64     // to be shown when something is stored
 	Messages     []Message // the turn's, oldest first
 	History      []Message // what else was said publicly, oldest first, the newest 40
+	Silent       bool      // nothing may be said, but a wish for a person counts
 	Offer        *Offer    // that of a person, which the answer before ended with; nil: none
 }
 
@@ -57,6 +58,9 @@ where t.workspace_id = @workspace_id and t.id = @id and t.status = 'pending' and
   and c.workspace_id = @workspace_id and c.id = t.conversation_id
 returning ` + columns("t.", turnFields...) + lastOfTurn
 
+// handledTurnSQL finds a turn that ended although nobody had answered it.
+var handledTurnSQL = getTurnSQL + " and t.status = 'handled'"
+
 const workspaceStatusSQL = `select w.status from workspaces w where w.workspace_id = @workspace_id`
 
 var (
@@ -75,9 +79,11 @@ order by m.seq desc limit @limit) h order by seq`
 )
 
 // Claim takes a turn for a job, reading all that it needs. It is false where
-// there is nothing to do: the turn is no longer pending, another job has it, or
-// the workspace's assistant is silent. A turn that is not there is an error: its
-// transaction may not be visible yet.
+// there is nothing to do: a person or the assistant has answered, or another job
+// has the turn. Where nothing is to be answered, because the conversation was
+// snoozed or resolved meanwhile or the workspace is suspended, the work is
+// Silent. A turn that is not there is an error: its transaction may not be
+// visible yet.
 func (c *Conversations) Claim(ctx context.Context, job AnswerTurn) (work Work, ok bool, err error) {
 	w, now := job.Workspace(), c.Now()
 	var (
@@ -85,6 +91,7 @@ func (c *Conversations) Claim(ctx context.Context, job AnswerTurn) (work Work, o
 		statuses []string
 		found    []Conversation
 		contacts []Contact
+		ended    []Turn
 	)
 	err = c.in(ctx, w, func(tx pgx.Tx) error {
 		batch, with := &pgx.Batch{}, args{"workspace_id": w.ID, "id": job.TurnID}
@@ -93,6 +100,7 @@ func (c *Conversations) Claim(ctx context.Context, job AnswerTurn) (work Work, o
 			statuses, err = pgx.CollectRows(rows, pgx.RowTo[string])
 			return err
 		})
+		collect(batch, &ended, handledTurnSQL, with)
 		collect(batch, &found, turnConversationSQL, with)
 		collect(batch, &contacts, turnContactSQL, with)
 		collect(batch, &work.Messages, turnMessagesSQL, with)
@@ -107,10 +115,12 @@ func (c *Conversations) Claim(ctx context.Context, job AnswerTurn) (work Work, o
 		return Work{}, false, err
 	case len(found) == 0 || len(contacts) == 0 || len(statuses) == 0:
 		return Work{}, false, noTurn()
-	case len(turns) == 0 || len(work.Messages) == 0:
+	case len(turns)+len(ended) == 0 || len(work.Messages) == 0 || statuses[0] == "deleting":
 		return Work{}, false, nil
-	case statuses[0] != "active":
-		return Work{}, false, c.silence(ctx, w, found[0].ID, job.TurnID)
+	case len(turns) == 0:
+		turns, work.Silent = ended, true
+	case statuses[0] == "suspended":
+		work.Silent = true
 	}
 	work.Turn, work.Lease, work.Conversation, work.Contact = turns[0], turns[0].Lease, found[0], contacts[0]
 	for _, m := range work.History {
@@ -127,25 +137,6 @@ func collect[T any](batch *pgx.Batch, into *[]T, sql string, with args) {
 		*into, err = pgx.CollectRows(rows, pgx.RowToStructByName[T])
 		return err
 	})
-}
-
-// silence ends a turn of a workspace whose assistant says nothing.
-func (c *Conversations) silence(ctx context.Context, w postgres.Workspace, conversation, turn ids.ID) error {
-	err := c.in(ctx, w, func(tx pgx.Tx) error {
-		t, err := c.Lock(ctx, tx, w, conversation)
-		if err != nil {
-			return err
-		}
-		if t.TurnID != turn || !t.Suspended {
-			return nil
-		}
-		t.EndTurn(Handled, ids.ID{}, ids.ID{})
-		return t.Save(ctx)
-	})
-	if fault.Of(err).Kind == fault.NotFound {
-		return nil
-	}
-	return err
 }
 
 const renewSQL = `update turns set leased_at = @now where workspace_id = @workspace_id and id = @id and lease = @lease and status = 'pending'`

@@ -107,6 +107,7 @@ type Handoff struct {
 func New(db *postgres.DB, conv *conversations.Conversations) *Handoff {
 	h := &Handoff{db: db, conv: conv}
 	conv.OnErase(erase)
+	conv.OnAdopt(adopt)
 	return h
 }
 

@@ -112,12 +112,12 @@ func (t *thread) settle(ctx context.Context, s Settlement, out *Settled) error {
 		return nil
 	case !pending:
 		return t.late(ctx, s, out)
+	case s.calls(): // of a suspended workspace, too: handoff goes on
+		return t.call(ctx, s, out)
 	case t.Suspended:
 		t.EndTurn(conversations.Handled, ids.ID{}, ids.ID{})
 		out.Outcome = Handled
 		return t.save(ctx)
-	case s.calls():
-		return t.call(ctx, s, out)
 	case t.Epoch != s.Epoch, t.Turn.LastSeq > s.Seq && (t.Turn.Runs == 0 && !s.Final || t.PendingOffer > 0 && t.Turn.Runs < maxRuns):
 		t.Queue(runSQL, pgx.StrictNamedArgs{"workspace_id": t.w.ID, "id": s.TurnID, "now": t.Now})
 		out.Outcome = Again
@@ -303,10 +303,8 @@ func (h *Handoff) Deadline(ctx context.Context, w postgres.Workspace, turn ids.I
 			return clearDeadline(ctx, tx, w, turn)
 		case t.Turn.DueAt.After(t.Now):
 			return nil
-		case t.Suspended:
-			t.EndTurn(conversations.Handled, ids.ID{}, ids.ID{})
-			return t.save(ctx)
 		}
+		// Of a suspended workspace, too: nobody has read what was written.
 		var out Settled
 		return t.call(ctx, Settlement{
 			TurnID: turn, Seq: t.Turn.LastSeq,

@@ -176,17 +176,19 @@ func (t *thread) escalate(ctx context.Context, in call) (opened bool, err error)
 
 // again adds to the open escalation: what is new, and more urgency.
 func (t *thread) again(more []Trigger) {
-	e := t.open
+	e, news := t.open, false
 	for _, m := range more {
 		known := slices.ContainsFunc(e.Triggers, func(k Trigger) bool {
 			return k.Kind == m.Kind && k.Topic == m.Topic && k.Seq == m.Seq && k.Evidence == m.Evidence && m.Seq != 0
 		})
+		news = news || !known
 		if !known && len(e.Triggers) < maxTriggers {
 			e.Triggers = append(e.Triggers, m)
 		}
 	}
-	before := e.Priority
-	e.Priority = raised(before, priority(more))
+	if news { // what is only told once more raises nothing
+		e.Priority = raised(e.Priority, priority(more))
+	}
 	t.changed = true
 	if t.Status == conversations.Snoozed {
 		t.Reopen()

@@ -135,6 +135,42 @@ func TestAYesIsReadWhileTheOfferThatItAnswersStands(t *testing.T) {
 	b.invariants(c.Conversation.ID)
 }
 
+// P4: no later act hides a wish for a person.
+func TestAWishIsReadAlsoIfTheConversationIsSnoozedOrResolvedBeforeItCouldBe(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"snoozed", "resolved"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t)
+			c := b.start("I want to talk to a person")
+			id := c.Conversation.ID
+			if name == "snoozed" {
+				_, err := b.conv.Snooze(t.Context(), b.w, id, b.clock.Now().Add(time.Hour), nil)
+				b.must(err)
+			} else {
+				_, err := b.h.Resolve(t.Context(), b.w, id, nil)
+				b.must(err)
+			}
+			work, ok, err := b.conv.Claim(t.Context(), b.job(c.Turn.ID))
+			if !ok || err != nil || !work.Silent || len(work.Messages) != 1 {
+				t.Fatalf("%v %v: %+v", ok, err, work)
+			}
+			// Meanwhile the visitor asks something else, which is a turn of its own.
+			next := b.post(id, "And do you ship to islands?")
+			if out := b.settle(called(work, triggers.VisitorAsked)); out.Outcome != handoff.Escalated {
+				t.Fatalf("%+v", out)
+			}
+			if got := b.get(id); got.State() != "waiting" {
+				t.Errorf("the conversation is %s", got.State())
+			}
+			if got := b.turn(next.Turn.ID); got.Status != conversations.Pending || got.FirstSeq > got.LastSeq {
+				t.Errorf("the turn that came after: %+v", got)
+			}
+			b.invariants(id)
+		})
+	}
+}
+
 func TestWaitingEndsWithItsTimeOrItsTurn(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -369,8 +405,12 @@ func TestASuspendedWorkspacesAssistantIsSilentWhileMessagesAndHandoffGoOn(t *tes
 	if out := b.settle(answered(work, "Too late.")); out.Outcome != handoff.Handled {
 		t.Errorf("%+v", out)
 	}
-	if _, ok, err := b.conv.Claim(t.Context(), b.job(third.Turn.ID)); ok || err != nil {
-		t.Errorf("claimed in a suspended workspace: %v", err)
+	silent := b.claim(*third.Turn)
+	if !silent.Silent {
+		t.Error("an answer is wanted in a suspended workspace")
+	}
+	if out := b.settle(decided(silent)); out.Outcome != handoff.Handled {
+		t.Errorf("%+v", out)
 	}
 	for _, turn := range []ids.ID{before.Turn.ID, third.Turn.ID} {
 		if got := b.turn(turn); got.Status != conversations.Handled {
@@ -378,11 +418,10 @@ func TestASuspendedWorkspacesAssistantIsSilentWhileMessagesAndHandoffGoOn(t *tes
 		}
 	}
 	id := before.Conversation.ID
-	if post := b.post(id, "Anybody?"); post.Turn != nil {
-		t.Errorf("%+v", post.Turn)
+	wish := b.post(id, "A person, please!")
+	if out := b.settle(called(b.claim(*wish.Turn), triggers.VisitorAsked)); out.Outcome != handoff.Escalated {
+		t.Errorf("a wish for a person in a suspended workspace: %+v", out)
 	}
-	_, err := b.h.Escalate(t.Context(), b.w, id, handoff.Call{ByVisitor: true}, nil)
-	b.must(err)
 	b.reply(id, me, "I am.")
 	b.invariants(id)
 	b.status("active")

@@ -251,7 +251,7 @@ begin
     if turn_due is null then
       select t.first_seq, t.due_at into turn_first, turn_due from turns t where t.workspace_id = ws and t.id = pending;
     end if;
-  elsif standing = 'active' then
+  else
     pending := new_turn;
     turn_first := message_seq;
     turn_due := at + make_interval(secs => coalesce(seconds, 45));
