@@ -25,20 +25,30 @@ const (
 // readBody takes the whole body, so that it can be fingerprinted and looked
 // over before anything is made of it.
 func readBody(w http.ResponseWriter, r *http.Request, requestID string) ([]byte, error) {
+	// Once a request has arrived, its answer may take longer than its arrival
+	// might have: nothing is read any more.
+	control := http.NewResponseController(w)
+	arrived := func() { _ = control.SetReadDeadline(time.Time{}) }
 	if r.Body == nil || r.Body == http.NoBody {
+		arrived()
 		return nil, nil
 	}
-	control := http.NewResponseController(w)
 	stop := time.AfterFunc(patience, func() { _ = control.SetReadDeadline(time.Unix(1, 0)) })
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
-	if !stop.Stop() {
-		_ = control.SetReadDeadline(time.Time{})
+	late := !stop.Stop()
+	if err == nil {
+		arrived()
 	}
 	switch _, tooLarge := errors.AsType[*http.MaxBytesError](err); {
 	case tooLarge:
 		return nil, problem(requestID, "body_too_large", "A request may bring at most 1 MiB.")
-	case err != nil:
+	case late && err != nil:
+		// The deadline stays: net/http would otherwise wait for the rest before it answers.
+		w.Header().Set("Connection", "close")
 		return nil, problem(requestID, "request_timeout", "The body did not arrive in time.")
+	case err != nil:
+		w.Header().Set("Connection", "close")
+		return nil, problem(requestID, "malformed_request", "The body could not be read.")
 	case !utf8.Valid(body):
 		return nil, problem(requestID, "malformed_request", "The body is no UTF-8.")
 	}

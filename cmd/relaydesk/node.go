@@ -222,7 +222,7 @@ func (n *node) run(ctx context.Context, r roles, listener net.Listener, ready fu
 // serve serves HTTP until ctx ends, and finishes the requests under way.
 func (n *node) serve(ctx context.Context, listener net.Listener) error {
 	server := &http.Server{
-		Handler: n.drainable(n.traces.Around(n.metrics.Around(n.api))), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		Handler: n.drainable(n.traces.Around(n.metrics.Around(n.api))), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: stalled, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
 		ErrorLog: slog.NewLogLogger(n.log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
@@ -241,6 +241,10 @@ func (n *node) serve(ctx context.Context, listener net.Listener) error {
 	}
 	return nil
 }
+
+// stalled is how long a request may take to arrive. Handlers that answer for
+// longer (streams, waits) lift it when they have read what was sent.
+const stalled = 30 * time.Second
 
 // close lets go of what newNode opened.
 func (n *node) close() {

@@ -20,6 +20,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/relaydesk/relaydesk/handoff/words"
 )
 
@@ -224,8 +226,9 @@ func (r *Reader) embed(ctx context.Context, pieces [][]string) [][][]float32 {
 	for i := len(pieces) - 1; i >= 0 && len(texts) < perTurn && bytes < perTurnBytes; i-- {
 		out[i] = make([][]float32, len(pieces[i]))
 		for _, j := range r.detector.Promising(pieces[i], min(perMessage, perTurn-len(texts))) {
-			if text := cut(pieces[i][j]); bytes+len(text) <= perTurnBytes {
-				bytes += len(text)
+			// As it is embedded: one letter may stand for eighteen.
+			if text := cut(pieces[i][j]); bytes+len(norm.NFKC.String(text)) <= perTurnBytes {
+				bytes += len(norm.NFKC.String(text))
 				places, texts = append(places, place{i, j}), append(texts, text)
 			}
 		}

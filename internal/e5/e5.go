@@ -34,6 +34,10 @@ const (
 	// core for more than about a second.
 	MaxTokens = 8000
 
+	// MaxQueryTokens is how many tokens of a query count: one window. Anybody may
+	// ask, and a letter of three bytes may stand for a dozen tokens.
+	MaxQueryTokens = positions - 2
+
 	// MaxBytes is how much of a text is looked at in search of its tokens.
 	MaxBytes = 128 << 10
 )
@@ -87,16 +91,20 @@ func (m *Model) Close() error {
 }
 
 // Query embeds search queries, one vector of Dim numbers for each.
-func (m *Model) Query(texts ...string) [][]float32 { return m.embed("query: ", texts) }
+func (m *Model) Query(texts ...string) [][]float32 {
+	return m.embed("query: ", texts, MaxQueryTokens)
+}
 
 // Passage embeds texts that are to be found, one vector of Dim numbers for each.
-func (m *Model) Passage(texts ...string) [][]float32 { return m.embed("passage: ", texts) }
+func (m *Model) Passage(texts ...string) [][]float32 {
+	return m.embed("passage: ", texts, MaxTokens)
+}
 
 // Tokens counts the tokens of text, without the prefix of Query or Passage.
 func (m *Model) Tokens(text string) int { return len(m.tokens.encode("", text)) }
 
 // embed averages the mean vectors of each text's windows, weighted by their tokens.
-func (m *Model) embed(prefix string, texts []string) [][]float32 {
+func (m *Model) embed(prefix string, texts []string, most int) [][]float32 {
 	m.open.RLock()
 	defer m.open.RUnlock()
 	if m.words == nil {
@@ -118,6 +126,7 @@ func (m *Model) embed(prefix string, texts []string) [][]float32 {
 	for i, text := range texts {
 		vectors[i] = make([]float32, Dim)
 		ids := m.tokens.encode(prefix, text)
+		ids = ids[:min(len(ids), most)]
 		for len(ids) > 0 {
 			n := min(len(ids), positions-2)
 			window := make([]int32, 0, n+2)

@@ -219,3 +219,18 @@ func BenchmarkLoad(b *testing.B) {
 		}
 	}
 }
+
+func TestAQueryCostsOneWindowHoweverManyTokensItsLettersStandFor(t *testing.T) {
+	t.Parallel()
+	m := model(t)
+	long := strings.Repeat("\uFDFA", 1000) // each becomes eighteen letters
+	if m.Tokens(long) <= MaxQueryTokens {
+		t.Fatal("not long enough to show anything")
+	}
+	a, b := m.Query(long)[0], m.Query(long+" and something else")[0]
+	for i := range a {
+		if a[i] != b[i] {
+			t.Fatal("what lies beyond the window counts")
+		}
+	}
+}
