@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -72,13 +73,24 @@ func storeDeliveries(ctx context.Context, tx pgx.Tx, all []match, now time.Time)
 	return nil
 }
 
-// claimSQL takes the lease of a delivery that is due and that nobody holds.
+// Shares of the workers that one endpoint, and one agency, may hold at a time:
+// who never answers keeps nobody else waiting.
+const (
+	endpointShare = 4
+	agencyShare   = 16
+)
+
+// claimSQL takes the lease of a delivery that is due and that nobody holds, if
+// its endpoint has not had its share.
 const claimSQL = `
 update webhook_deliveries d set lease = d.lease + 1, leased_until = @until
 from webhook_endpoints e
 where d.agency_id = @agency_id and d.id = @id and d.state = 0 and d.next_attempt_at <= @now
   and (d.leased_until is null or d.leased_until <= @now)
   and e.agency_id = d.agency_id and e.id = d.endpoint_id and e.status = 'enabled'
+  and (select count(*) from webhook_deliveries x
+    where x.agency_id = d.agency_id and x.endpoint_id = d.endpoint_id and x.state = 0 and x.leased_until > @now) < @endpoint_share
+  and (select count(*) from webhook_deliveries x where x.agency_id = d.agency_id and x.state = 0 and x.leased_until > @now) < @agency_share
 returning coalesce(d.workspace_id, 0), d.endpoint_id, d.event_id, d.position, d.attempts + 1, d.lease, e.url, e.payload, e.secret`
 
 const cancelSQL = `
@@ -97,8 +109,10 @@ func (h *Webhooks) claim(ctx context.Context, job Deliver) (c claimed, found boo
 	now := h.clock.Now()
 	err = h.db.InAgency(ctx, job.AgencyID, func(tx pgx.Tx) error {
 		c = claimed{agencyID: job.AgencyID, id: job.DeliveryID}
-		args := pgx.StrictNamedArgs{"agency_id": job.AgencyID, "id": job.DeliveryID, "now": now, "until": now.Add(lease)}
-		err := tx.QueryRow(ctx, claimSQL, args).Scan(&c.workspaceID, &c.endpoint, &c.eventID, &c.position, &c.nth, &c.lease, &c.url, &c.payload, &c.secret)
+		err := tx.QueryRow(ctx, claimSQL, pgx.StrictNamedArgs{
+			"agency_id": job.AgencyID, "id": job.DeliveryID, "now": now, "until": now.Add(lease),
+			"endpoint_share": endpointShare, "agency_share": agencyShare,
+		}).Scan(&c.workspaceID, &c.endpoint, &c.eventID, &c.position, &c.nth, &c.lease, &c.url, &c.payload, &c.secret)
 		if err == nil {
 			found = true
 			return nil
@@ -106,21 +120,23 @@ func (h *Webhooks) claim(ctx context.Context, job Deliver) (c claimed, found boo
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
-		delete(args, "until")
-		if _, err := tx.Exec(ctx, cancelSQL, args); err != nil {
+		if _, err := tx.Exec(ctx, cancelSQL, pgx.StrictNamedArgs{"agency_id": job.AgencyID, "id": job.DeliveryID, "now": now}); err != nil {
 			return err
 		}
-		// Somebody else holds it, or it is early: come again then.
-		delete(args, "now")
+		// Somebody else holds it, its endpoint has its share, or it is early:
+		// come again then.
 		var next time.Time
-		err = tx.QueryRow(ctx, nextSQL, args).Scan(&next)
+		err = tx.QueryRow(ctx, nextSQL, pgx.StrictNamedArgs{"agency_id": job.AgencyID, "id": job.DeliveryID}).Scan(&next)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		return h.queue.Insert(ctx, tx, job, next.Add(time.Second))
+		if next.Before(now) {
+			next = now
+		}
+		return h.queue.Insert(ctx, tx, job, next.Add(time.Second+rand.N(time.Second)))
 	})
 	if err != nil {
 		return c, false, fmt.Errorf("claim a webhook delivery: %w", err)

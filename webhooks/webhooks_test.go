@@ -368,6 +368,53 @@ func TestAWorkerThatWasBelievedDeadStoresNothing(t *testing.T) {
 	}
 }
 
+func TestAnEndpointThatNeverAnswersHoldsItsShareOfWorkersOnly(t *testing.T) {
+	t.Parallel()
+	b := setup(t, loopback)
+	entered, release := make(chan struct{}, 10), make(chan struct{})
+	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
+		entered <- struct{}{}
+		<-release
+		w.WriteHeader(200)
+	})
+	e := b.endpoint(t, tenants.Of(b.w), r.URL, "*")
+	for range 6 {
+		b.happen(t, b.w, events.MessageCreated)
+	}
+	jobs, _ := b.jobs(t)
+	var slow sync.WaitGroup
+	for _, job := range jobs[:4] {
+		slow.Go(func() {
+			if err := b.hooks.Deliver(t.Context(), job, nil); err != nil {
+				t.Error(err)
+			}
+		})
+		<-entered
+	}
+	b.deliver(t, jobs[4]) // returns at once
+	if n := len(r.requests()); n != 4 {
+		t.Errorf("%d workers wait for one endpoint", n)
+	}
+	later, at := b.jobs(t)
+	if len(later) != 7 || later[6] != jobs[4] || !at[6].After(b.clock.Now()) {
+		t.Errorf("what had to wait comes again at %v", at)
+	}
+	close(release)
+	slow.Wait()
+	for _, job := range jobs[4:] {
+		b.deliver(t, job)
+	}
+	all, _, err := b.hooks.Deliveries(t.Context(), tenants.Of(b.w), e.ID, tenants.Page{Limit: 10})
+	if err != nil || len(all) != 6 {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	for _, d := range all {
+		if d.State != webhooks.Succeeded {
+			t.Errorf("%+v", d)
+		}
+	}
+}
+
 func TestAnEndpointGetsItsOwnTenantsEventsOfItsTypes(t *testing.T) {
 	t.Parallel()
 	b, r := setup(t, loopback), newReceiver(t, status(200))
