@@ -54,9 +54,13 @@ func (s *shared) String() string {
 	return s.b.String()
 }
 
+// installation is the box of all servers on the shared database, as in any
+// installation.
+var installation = sync.OnceValues(func() (*secrets.Box, error) { return secrets.NewBox(secrets.NewEncryptionKey()) })
+
 func setup(t *testing.T) *bench {
 	t.Helper()
-	box, err := secrets.NewBox(secrets.NewEncryptionKey())
+	box, err := installation()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -41,6 +40,11 @@ func (s *Server) authorize(r *route) func(huma.Context, func(huma.Context)) {
 
 func (s *Server) admit(r *http.Request, w http.ResponseWriter, c *Call) error {
 	ctx, now := r.Context(), s.clock.Now()
+	if c.route.reach.isVisitors() {
+		if err := s.fromOrigin(ctx, r, w); err != nil {
+			return err
+		}
+	}
 	if err := s.authenticate(ctx, r, w, c, now); err != nil {
 		return err
 	}
@@ -57,12 +61,12 @@ func (s *Server) admit(r *http.Request, w http.ResponseWriter, c *Call) error {
 	if err := s.chooseWorkspace(ctx, r, c); err != nil {
 		return err
 	}
-	quotas := []quota{{"key", string(p.KeyID[:])}}
-	if c.Workspace.ID != 0 {
-		quotas = append(quotas, quota{"workspace", strconv.FormatInt(c.Workspace.ID, 10)})
-	}
-	if !s.limits.take(w.Header(), now, quotas...) {
-		return fault.New(fault.Limited, "rate_limited", "Too many requests in this second. Wait for Retry-After.")
+	if c.route.reach.isVisitors() {
+		if err := s.letIn(ctx, r, w, c, now); err != nil {
+			return err
+		}
+	} else if err := s.limit(w, c, now); err != nil {
+		return err
 	}
 	query, err := checkQuery(r.URL.RawQuery, c.RequestID)
 	if err != nil {
@@ -73,6 +77,18 @@ func (s *Server) admit(r *http.Request, w http.ResponseWriter, c *Call) error {
 		return err
 	}
 	return s.readBody(r, w, c, now)
+}
+
+// limit counts a request of a key, or of a member's token.
+func (s *Server) limit(w http.ResponseWriter, c *Call, now time.Time) error {
+	quotas := []quota{{"key", string(c.Principal.KeyID[:])}}
+	if c.Workspace.ID != 0 {
+		quotas = append(quotas, quota{"workspace", strconv.FormatInt(c.Workspace.ID, 10)})
+	}
+	if !s.limits.take(w.Header(), now, quotas...) {
+		return fault.New(fault.Limited, "rate_limited", "Too many requests in this second. Wait for Retry-After.")
+	}
+	return nil
 }
 
 // authenticate lets addresses that have no valid key try few times.
@@ -86,11 +102,7 @@ func (s *Server) authenticate(ctx context.Context, r *http.Request, w http.Respo
 		c.key = strings.TrimSpace(key)
 		return err
 	}
-	address, _, splitErr := net.SplitHostPort(r.RemoteAddr)
-	if splitErr != nil {
-		address = r.RemoteAddr
-	}
-	if !s.limits.take(w.Header(), now, quota{"address", address}) {
+	if !s.limits.take(w.Header(), now, quota{"address", addressOf(r)}) {
 		return fault.New(fault.Limited, "rate_limited", "Too many requests without a valid key. Wait for Retry-After.")
 	}
 	return err
@@ -119,7 +131,7 @@ func (s *Server) chooseWorkspace(ctx context.Context, r *http.Request, c *Call) 
 		c.Workspace, c.WorkspaceUUID = w.Workspace, w.UUID
 	}
 	switch reach := c.route.reach; {
-	case reach == oneWorkspace || p.Confined:
+	case reach == oneWorkspace || reach.isVisitors() || p.Confined:
 		// A member who works in some workspaces only acts in one at a time, as a
 		// workspace's key would.
 		if c.Workspace.ID == 0 {

@@ -34,7 +34,13 @@ const (
 	// agencyKeyOnly is about the agency's own objects, and not for a
 	// workspace's key.
 	agencyKeyOnly
+	// visitorSession takes a publishable key, visitorOwn a visitor's token.
+	visitorSession
+	visitorOwn
 )
+
+// isVisitors tells what browsers of visitors do, from pages of other origins.
+func (r reach) isVisitors() bool { return r == visitorSession || r == visitorOwn }
 
 // route is one operation: a row of the table in routes.go.
 type route struct {
@@ -275,6 +281,10 @@ func description(r route) string {
 		lines = append(lines, "An agency's key may name a workspace in the `Relaydesk-Workspace` header; without it, all of the agency's are read.")
 	case agencyKeyOnly:
 		lines = append(lines, "Not for a workspace's key.")
+	case visitorSession:
+		lines[len(lines)-1] = "Takes a publishable key, from a page of one of the workspace's `allowed_origins`."
+	case visitorOwn:
+		lines[len(lines)-1] = "Takes a visitor's token, from a page of one of the workspace's `allowed_origins`."
 	case wholeAgency:
 	}
 	return strings.Join(lines, "\n\n")

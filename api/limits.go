@@ -14,11 +14,17 @@ const (
 	perKey       = 100
 	perWorkspace = 200
 	perAddress   = 10 // without a valid key
+	// All visitors of a workspace have a part of their own, beside its keys'.
+	perVisitors = 100
 )
+
+// bursts are the quotas of longer than a second: as many at once, and one more
+// each second.
+var bursts = map[string]int{"visitor": 20, "session": 20, "person": 5}
 
 // quota names whose requests are counted together.
 type quota struct {
-	policy string // key, workspace, address
+	policy string // key, workspace, address; visitor, session, visitors, person
 	of     string
 }
 
@@ -40,11 +46,20 @@ type bucket struct {
 const idle = time.Minute
 
 func (l *limits) of(policy string) int {
-	return l.factor * map[string]int{"key": perKey, "workspace": perWorkspace, "address": perAddress}[policy]
+	return l.factor * map[string]int{"key": perKey, "workspace": perWorkspace, "address": perAddress, "visitors": perVisitors}[policy]
+}
+
+// bucketOf is how much a bucket holds, and how much of it comes back in a second.
+func (l *limits) bucketOf(policy string) (size, rate int) {
+	if burst := bursts[policy]; burst > 0 {
+		return l.factor * burst, l.factor
+	}
+	return l.of(policy), l.of(policy)
 }
 
 // take counts one request for each quota, writes what is left into the
-// headers, and tells whether all of them had something left.
+// headers, and tells whether all of them had something left. The narrowest
+// comes first: what it refuses uses up nothing of the wider ones.
 func (l *limits) take(h http.Header, now time.Time, quotas ...quota) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -52,20 +67,20 @@ func (l *limits) take(h http.Header, now time.Time, quotas ...quota) bool {
 	allowed := true
 	var policies, left []string
 	for _, q := range quotas {
-		size := l.of(q.policy)
+		size, rate := l.bucketOf(q.policy)
 		b := l.all[q]
 		if b == nil {
 			b = &bucket{tokens: float64(size), at: now}
 			l.all[q] = b
 		}
-		b.tokens = min(float64(size), b.tokens+max(0, now.Sub(b.at).Seconds())*float64(size))
+		b.tokens = min(float64(size), b.tokens+max(0, now.Sub(b.at).Seconds())*float64(rate))
 		b.at = now
 		if b.tokens < 1 {
 			allowed = false
-		} else {
+		} else if allowed {
 			b.tokens--
 		}
-		policies = append(policies, fmt.Sprintf("%q;q=%d;w=1", q.policy, size))
+		policies = append(policies, fmt.Sprintf("%q;q=%d;w=%d", q.policy, size, size/rate))
 		left = append(left, fmt.Sprintf("%q;r=%d;t=1", q.policy, int(b.tokens)))
 	}
 	h.Set("RateLimit-Policy", strings.Join(policies, ", "))

@@ -28,6 +28,8 @@ var codes = map[string]struct {
 	"cursor_invalid":         {http.StatusBadRequest, "The cursor doesn't fit"},
 	"unauthorized":           {http.StatusUnauthorized, "No valid key"},
 	"scope_missing":          {http.StatusForbidden, "The key may not do this"},
+	"origin_not_allowed":     {http.StatusForbidden, "A page of another site"},
+	"identity_invalid":       {http.StatusUnprocessableEntity, "The visitor's identity is not proven"},
 	"another_member":         {http.StatusForbidden, "Another member"},
 	"not_found":              {http.StatusNotFound, "Not found"},
 	"method_not_allowed":     {http.StatusMethodNotAllowed, "Method not allowed"},

@@ -14,6 +14,7 @@ var tags = []*huma.Tag{
 	{Name: "Conversations", Description: "What is said, by whom, and who answers next."},
 	{Name: "Handoff", Description: "Calling a person, taking over, and giving back."},
 	{Name: "Inbox", Description: "What the team sees."},
+	{Name: "Visitors", Description: "What a visitor's browser does, by a token of its own."},
 	{Name: "Events", Description: "Everything that changes, in order."},
 	{Name: "Webhooks", Description: "Being told of what changes."},
 }
@@ -52,6 +53,9 @@ func (s *Server) routes() []route {
 			more("From now on it is not found and its keys are refused."),
 		get("/workspace/settings", "workspaces:read", oneWorkspace, "getWorkspaceSettings", "Workspaces", "Read a workspace's settings", s.getSettings),
 		patch("/workspace/settings", "workspaces:write", oneWorkspace, "updateWorkspaceSettings", "Workspaces", "Change a workspace's settings", s.updateSettings),
+
+		post("/workspace/identity_secret/rotate", "workspaces:write", oneWorkspace, "rotateIdentitySecret", "Workspaces", "Make a new identity secret", s.rotateIdentity).
+			more("With it your site's server signs who its visitor is. It is shown this once; the one before is believed for the overlap."),
 
 		get("/sources", "knowledge:read", oneWorkspace, "listSources", "Knowledge", "List sources", s.listSources),
 		post("/sources", "knowledge:write", oneWorkspace, "createSource", "Knowledge", "Add a source", s.createSource).sends(`{"type":"website","url":"https://example.com/help","refresh":"weekly"}`).
@@ -102,6 +106,17 @@ func (s *Server) routes() []route {
 		get("/inbox", "conversations:read", acrossWorkspaces, "listInbox", "Inbox", "Read a view of the inbox", s.inbox).
 			more("waiting and unassigned begin with who waits longest, snoozed with what comes back next, the others with what moved last."),
 		get("/inbox/counts", "conversations:read", acrossWorkspaces, "getInboxCounts", "Inbox", "Count the views of the inbox", s.inboxCounts),
+
+		post("/visitor/session", "visitor:session", visitorSession, "openVisitorSession", "Visitors", "Get a visitor's token", s.openSession).storesNothing().
+			more("With an identity for the contact whom your site vouches for, else for an anonymous one. With the token of an earlier anonymous session its thread goes on, also for a visitor who has signed in since."),
+		get("/visitor/conversations", "visitor", visitorOwn, "listOwnConversations", "Visitors", "List one's conversations", s.visitorList),
+		post("/visitor/conversations", "visitor", visitorOwn, "startOwnConversation", "Visitors", "Begin a conversation, as a visitor", s.visitorStart).waits(),
+		get("/visitor/conversations/{id}", "visitor", visitorOwn, "getOwnConversation", "Visitors", "Read one's conversation", s.visitorGet),
+		get("/visitor/conversations/{id}/messages", "visitor", visitorOwn, "listOwnMessages", "Visitors", "Read one's messages", s.visitorMessages),
+		post("/visitor/conversations/{id}/messages", "visitor", visitorOwn, "writeOwnMessage", "Visitors", "Write a message, as a visitor", s.visitorPost).waits().or200("The client_id was known; this is the first message."),
+		raw("/visitor/conversations/{id}/stream", "visitor", visitorOwn, "streamOwnConversation", "Visitors", "Follow one's conversation", content[objects.VisitorEvent]("text/event-stream"), s.visitorStream).
+			more("Server-sent events: public messages, and who answers. Each frame has its position as id; a frame with an id alone is a heartbeat."),
+		post("/visitor/conversations/{id}/escalate", "visitor", visitorOwn, "escalateOwnConversation", "Visitors", "Ask for a person", s.visitorEscalate).or200("A person was called already."),
 
 		get("/events", "events:read", acrossWorkspaces, "listEvents", "Events", "Read the log", s.listEvents).
 			more("Oldest first. Without after it begins at the oldest that is kept."),

@@ -103,6 +103,7 @@ func New(d Deps) (*Server, error) {
 	mux.Handle("GET /guide/", guide)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, "ok\n") })
 	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("OPTIONS /v1/visitor/", s.preflight)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/guide", http.StatusFound) })
 	s.handler = s.base(mux)
 	return s, nil

@@ -185,13 +185,14 @@ type createKey struct {
 // APIKeyCreate is what a key is made of.
 type APIKeyCreate struct {
 	Name        string    `json:"name" minLength:"1" maxLength:"200" doc:"What it is for." example:"Our website"`
-	Scopes      []string  `json:"scopes" minItems:"1" maxItems:"100" doc:"What it may do; * is everything. At most what the key that makes it may." example:"[\"conversations:write\"]"`
+	Kind        string    `json:"kind,omitempty" enum:"secret,publishable" doc:"publishable: it may stand in a web page, is for one workspace, and only gets visitors' tokens; secret when absent." example:"secret"`
+	Scopes      []string  `json:"scopes,omitempty" maxItems:"100" doc:"What it may do; * is everything. At most what the key that makes it may. A publishable key has none." example:"[\"conversations:write\"]"`
 	WorkspaceID string    `json:"workspace_id,omitempty" doc:"The only workspace that it reaches; absent: all of the agency's." example:"ws_01kb2m3n4p5q6r7s8t9v0wxyza"`
 	ExpiresAt   time.Time `json:"expires_at,omitzero" doc:"When it ends; absent: never." example:"2027-11-25T09:00:00Z"`
 }
 
 func (s *Server) createKey(ctx context.Context, c *Call, in *createKey) (out objects.APIKeyWithSecret, err error) {
-	made := tenants.NewKey{Name: in.Body.Name, Scopes: in.Body.Scopes, ExpiresAt: in.Body.ExpiresAt}
+	made := tenants.NewKey{Name: in.Body.Name, Scopes: in.Body.Scopes, ExpiresAt: in.Body.ExpiresAt, Publishable: in.Body.Kind == "publishable"}
 	if in.Body.WorkspaceID != "" {
 		if made.Workspace, err = parseField(ids.Workspace, in.Body.WorkspaceID, "workspace", "/workspace_id"); err != nil {
 			return out, err

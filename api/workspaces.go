@@ -126,11 +126,12 @@ type WorkspaceSettingsUpdate struct {
 	TurnDeadlineSeconds *int                   `json:"turn_deadline_seconds,omitempty" minimum:"15" maximum:"120" doc:"Within how many seconds each turn of a visitor has an answer or an honest notice." example:"45"`
 	UnsureEffect        *string                `json:"unsure_effect,omitempty" enum:"escalate,offer" doc:"What happens when content has no answer: a person is called, or offered." example:"escalate"`
 	SupportHours        *[]objects.SupportSpan `json:"support_hours,omitempty" maxItems:"70" doc:"When the team works, all of it anew."`
+	AllowedOrigins      *[]string              `json:"allowed_origins,omitempty" maxItems:"50" doc:"The sites whose pages may act for visitors, all of them anew." example:"[\"https://shop.example\"]"`
 	AssistantName       Nullable[string]       `json:"assistant_name,omitzero" maxLength:"80" doc:"What the assistant calls itself; null: nothing." example:"Ada"`
 }
 
 func (s *Server) updateSettings(ctx context.Context, c *Call, in *updateSettings) (objects.WorkspaceSettings, error) {
-	change := tenants.SettingsChange{UnsureEffect: in.Body.UnsureEffect, AssistantName: in.Body.AssistantName.Pointer(), IfVersion: c.IfVersion}
+	change := tenants.SettingsChange{UnsureEffect: in.Body.UnsureEffect, AssistantName: in.Body.AssistantName.Pointer(), AllowedOrigins: in.Body.AllowedOrigins, IfVersion: c.IfVersion}
 	if in.Body.TurnDeadlineSeconds != nil {
 		deadline := time.Duration(*in.Body.TurnDeadlineSeconds) * time.Second
 		change.TurnDeadline = &deadline

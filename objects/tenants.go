@@ -50,6 +50,7 @@ type WorkspaceSettings struct {
 	TurnDeadlineSeconds int           `json:"turn_deadline_seconds" minimum:"15" maximum:"120" doc:"Within how many seconds each turn of a visitor has an answer or an honest notice." example:"45"`
 	UnsureEffect        string        `json:"unsure_effect" enum:"escalate,offer" doc:"What happens when content has no answer: a person is called, or offered." example:"escalate"`
 	SupportHours        []SupportSpan `json:"support_hours" doc:"When the team works, in the workspace's time zone. Empty: not known, so no time is ever promised."`
+	AllowedOrigins      []string      `json:"allowed_origins" doc:"The sites whose pages may act for visitors, as browsers write them." example:"[\"https://shop.example\"]"`
 	AssistantName       string        `json:"assistant_name,omitempty" doc:"What the assistant calls itself." example:"Ada"`
 	UpdatedAt           string        `json:"updated_at" format:"date-time" doc:"When they were last changed."`
 }
@@ -67,7 +68,7 @@ var days = []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "fri
 func FromSettings(s tenants.Settings) WorkspaceSettings {
 	out := WorkspaceSettings{
 		Object: "workspace_settings", TurnDeadlineSeconds: int(s.TurnDeadline / time.Second), UnsureEffect: s.UnsureEffect,
-		SupportHours: make([]SupportSpan, len(s.SupportHours)), AssistantName: s.AssistantName, UpdatedAt: at(s.UpdatedAt),
+		SupportHours: make([]SupportSpan, len(s.SupportHours)), AssistantName: s.AssistantName, AllowedOrigins: list(s.AllowedOrigins), UpdatedAt: at(s.UpdatedAt),
 	}
 	for i, span := range s.SupportHours {
 		out.SupportHours[i] = SupportSpan{days[span.Day], clockTime(span.From), clockTime(span.To)}
@@ -129,6 +130,7 @@ type APIKey struct {
 	Object      string   `json:"object" enum:"api_key" doc:"Always api_key."`
 	ID          string   `json:"id" doc:"Its id, which is no secret." example:"key_01kb2m3n4p5q6r7s8t9v0wxyza"`
 	Name        string   `json:"name" doc:"What it is for." example:"Our website"`
+	Kind        string   `json:"kind" enum:"secret,publishable" doc:"publishable: it may stand in a web page, and only gets visitors' tokens." example:"secret"`
 	Scopes      []string `json:"scopes" doc:"What it may do; * is everything." example:"[\"conversations:write\"]"`
 	WorkspaceID string   `json:"workspace_id,omitempty" doc:"The only workspace that it reaches; absent: all of the agency's." example:"ws_01kb2m3n4p5q6r7s8t9v0wxyza"`
 	Last4       string   `json:"last4" doc:"Its last four characters, to recognise it by." example:"9f3A"`
@@ -140,8 +142,12 @@ type APIKey struct {
 
 // FromKey renders a key.
 func FromKey(k tenants.Key) APIKey {
+	kind := "secret"
+	if k.Publishable() {
+		kind = "publishable"
+	}
 	return APIKey{
-		Object: "api_key", ID: id(ids.Key, k.ID), Name: k.Name, Scopes: list([]string(k.Scopes)), WorkspaceID: id(ids.Workspace, k.Workspace),
+		Kind: kind, Object: "api_key", ID: id(ids.Key, k.ID), Name: k.Name, Scopes: list([]string(k.Scopes)), WorkspaceID: id(ids.Workspace, k.Workspace),
 		Last4: k.Last4, ExpiresAt: maybe(k.ExpiresAt), LastUsedAt: maybe(k.LastUsedAt), CreatedAt: at(k.CreatedAt), UpdatedAt: at(k.UpdatedAt),
 	}
 }

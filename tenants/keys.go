@@ -43,7 +43,13 @@ type NewKey struct {
 	Scopes    Scopes
 	Workspace ids.ID    // zero: for the whole agency
 	ExpiresAt time.Time // zero: never
+	// Publishable makes a key that may stand in a web page: with it a browser
+	// gets a visitor's token in the workspace, and nothing else. It has no scopes.
+	Publishable bool
 }
+
+// Publishable tells whether the key may stand in a web page.
+func (k Key) Publishable() bool { return slices.Contains(k.Scopes, SessionScope) }
 
 // KeyChange says what to change; nil leaves a field as it is.
 type KeyChange struct {
@@ -78,13 +84,16 @@ func (t *Tenants) Keys(ctx context.Context, agencyID int64, p Page) (all []Key, 
 // CreateKey makes a key that may do at most what its maker may.
 func (t *Tenants) CreateKey(ctx context.Context, maker Principal, made NewKey, r *receipts.Receipt) (MadeKey, error) {
 	now := t.clock.Now()
-	if err := checkScopes(maker, made.Scopes); err != nil {
+	if err := made.check(maker); err != nil {
 		return MadeKey{}, err
+	}
+	if made.Publishable {
+		made.Scopes = Scopes{SessionScope}
 	}
 	if !made.ExpiresAt.IsZero() && !made.ExpiresAt.After(now) {
 		return MadeKey{}, invalid("/expires_at", "This moment has passed.")
 	}
-	k := t.newKey(maker.AgencyID, now)
+	k := t.newKey(maker.AgencyID, made.Publishable, now)
 	k.Name, k.Scopes, k.Workspace, k.ExpiresAt = made.Name, slices.Compact(slices.Sorted(slices.Values(made.Scopes))), made.Workspace, timeOrNull(made.ExpiresAt)
 	err := t.db.InAgency(ctx, maker.AgencyID, func(tx pgx.Tx) (err error) {
 		k, err = receipts.Once(ctx, tx, r, func() (MadeKey, error) { return k, insertKey(ctx, tx, k) })
@@ -114,7 +123,10 @@ func (t *Tenants) UpdateKey(ctx context.Context, changer Principal, id ids.ID, c
 			// that may do less.
 			now, err := readKey(ctx, tx, changer.AgencyID, id)
 			if err == nil {
-				err = checkScopes(changer, now.Scopes)
+				err = checkKey(changer, now)
+			}
+			if err == nil && c.Scopes != nil && now.Publishable() {
+				err = invalid("/scopes", "A publishable key has no scopes.")
 			}
 			if err != nil {
 				return Key{}, err
@@ -137,16 +149,17 @@ func (t *Tenants) RollKey(ctx context.Context, roller Principal, id ids.ID, over
 		return MadeKey{}, invalid("/overlap_seconds", "At most a week (%d seconds).", int64(MaxOverlap/time.Second))
 	}
 	now := t.clock.Now()
-	k := t.newKey(roller.AgencyID, now)
+	var k MadeKey
 	err := t.db.InAgency(ctx, roller.AgencyID, func(tx pgx.Tx) (err error) {
 		k, err = receipts.Once(ctx, tx, r, func() (MadeKey, error) {
 			old, err := lockKey(ctx, tx, roller.AgencyID, id)
 			if err == nil {
-				err = checkScopes(roller, old.Scopes)
+				err = checkKey(roller, old)
 			}
 			if err != nil {
 				return k, err
 			}
+			k = t.newKey(roller.AgencyID, old.Publishable(), now)
 			if old.ExpiresAt != nil && !now.Before(*old.ExpiresAt) {
 				return k, fault.New(fault.Conflict, "key_expired", "This key has expired. Make a new one.")
 			}
@@ -179,10 +192,13 @@ func (t *Tenants) DeleteKey(ctx context.Context, agencyID int64, id ids.ID, ifVe
 	return nil
 }
 
-func (t *Tenants) newKey(agencyID int64, now time.Time) MadeKey {
-	kind := secrets.SecretLive
+func (t *Tenants) newKey(agencyID int64, publishable bool, now time.Time) MadeKey {
+	kind, test := secrets.SecretLive, secrets.SecretTest
+	if publishable {
+		kind, test = secrets.PublishableLive, secrets.PublishableTest
+	}
 	if t.options.TestKeys {
-		kind = secrets.SecretTest
+		kind = test
 	}
 	secret := secrets.NewKey(kind)
 	return MadeKey{
@@ -193,6 +209,32 @@ func (t *Tenants) newKey(agencyID int64, now time.Time) MadeKey {
 
 func (t *Tenants) forgetKey(id ids.ID) {
 	t.keys.forget(func(_ keyHash, k foundKey) bool { return k.KeyID == id })
+}
+
+func (made NewKey) check(maker Principal) error {
+	switch {
+	case !made.Publishable && len(made.Scopes) == 0:
+		return invalid("/scopes", "A key needs a scope.")
+	case !made.Publishable:
+		return checkScopes(maker, made.Scopes)
+	case len(made.Scopes) > 0:
+		return invalid("/scopes", "A publishable key has no scopes.")
+	case made.Workspace.IsZero():
+		return invalid("/workspace_id", "A publishable key is for one workspace.")
+	}
+	return checkScopes(maker, sessionNeeds)
+}
+
+// sessionNeeds are the scopes that whoever hands out a publishable key has:
+// visitors make contacts and conversations.
+var sessionNeeds = Scopes{"contacts:write", "conversations:write"}
+
+// checkKey refuses to let a key be changed by one that may do less.
+func checkKey(changer Principal, k Key) error {
+	if k.Publishable() {
+		return checkScopes(changer, sessionNeeds)
+	}
+	return checkScopes(changer, k.Scopes)
 }
 
 // checkScopes refuses what there is not, and what the giver has not itself.

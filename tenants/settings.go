@@ -37,10 +37,12 @@ type Settings struct {
 	UnsureEffect  string        // UnsureEscalates or UnsureOffers
 	SupportHours  []Span        // when the team works, in TimeZone; empty: not known
 	AssistantName string        // empty: none
-	TimeZone      string        // the workspace's, which is changed there
-	Languages     []string      // likewise
-	Version       int64
-	UpdatedAt     time.Time
+	// AllowedOrigins are the sites whose pages may act for visitors. Empty: none.
+	AllowedOrigins []string
+	TimeZone       string   // the workspace's, which is changed there
+	Languages      []string // likewise
+	Version        int64
+	UpdatedAt      time.Time
 }
 
 // Span is a part of a day, in minutes since its midnight. To 1440 is its end.
@@ -56,7 +58,9 @@ type SettingsChange struct {
 	UnsureEffect  *string
 	SupportHours  *[]Span
 	AssistantName *string
-	IfVersion     int64 // 0: whatever it is now
+	// AllowedOrigins are written as browsers do: https://shop.example
+	AllowedOrigins *[]string
+	IfVersion      int64 // 0: whatever it is now
 }
 
 // storedSettings is how they lie in the database: only what was chosen, so
@@ -66,6 +70,7 @@ type storedSettings struct {
 	UnsureEffect        string       `json:"unsure_effect,omitempty"`
 	SupportHours        []storedSpan `json:"support_hours,omitempty"`
 	AssistantName       string       `json:"assistant_name,omitempty"`
+	AllowedOrigins      []string     `json:"allowed_origins,omitempty"`
 }
 
 type storedSpan struct {
@@ -111,6 +116,7 @@ func (s *Settings) fill(stored storedSettings) {
 	if stored.UnsureEffect != "" {
 		s.UnsureEffect = stored.UnsureEffect
 	}
+	s.AllowedOrigins = stored.AllowedOrigins
 	s.SupportHours = make([]Span, len(stored.SupportHours))
 	for i, span := range stored.SupportHours {
 		s.SupportHours[i] = Span{time.Weekday(span.Day), span.From, span.To}
@@ -129,6 +135,7 @@ func (t *Tenants) UpdateSettings(ctx context.Context, w postgres.Workspace, c Se
 	if err != nil {
 		return Settings{}, fmt.Errorf("update settings: %w", err)
 	}
+	t.forgetOrigins(w)
 	return s, nil
 }
 
@@ -178,6 +185,9 @@ func (c SettingsChange) apply(stored *storedSettings) {
 	if c.AssistantName != nil {
 		stored.AssistantName = *c.AssistantName
 	}
+	if c.AllowedOrigins != nil {
+		stored.AllowedOrigins = *c.AllowedOrigins
+	}
 	if c.SupportHours != nil {
 		stored.SupportHours = make([]storedSpan, len(*c.SupportHours))
 		for i, span := range *c.SupportHours {
@@ -195,6 +205,9 @@ func (c SettingsChange) check() error {
 	}
 	if c.AssistantName != nil && len([]rune(*c.AssistantName)) > 80 {
 		return invalid("/assistant_name", "At most 80 characters.")
+	}
+	if err := checkOrigins(c.AllowedOrigins); err != nil {
+		return err
 	}
 	if c.SupportHours == nil {
 		return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/relaydesk/relaydesk/internal/fault"
 	"github.com/relaydesk/relaydesk/internal/ids"
 	"github.com/relaydesk/relaydesk/internal/receipts"
+	"github.com/relaydesk/relaydesk/internal/secrets"
 )
 
 // SigningKeyPrefix begins a token's kid.
@@ -146,6 +147,10 @@ func (t *Tenants) verifier(ctx context.Context, id ids.ID) (signer, bool, error)
 		}
 		if err == nil {
 			k.secret, err = t.options.Box.Open(sealedSigner(id), sealed)
+		}
+		if errors.Is(err, secrets.ErrSealed) { // the installation's encryption key is another one by now
+			t.log.WarnContext(ctx, "a signing key can't be opened", "id", ids.Format(SigningKeyPrefix, id))
+			return signer{}, false, nil
 		}
 		return k, err == nil, err
 	})

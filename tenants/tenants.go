@@ -48,6 +48,8 @@ type Tenants struct {
 	signers    *lookups[int64, signer]       // by agency
 	verifiers  *lookups[ids.ID, signer]      // by kid
 	subjects   *lookups[subjectKey, subject] // of tokens whose signature is right
+	origins    *lookups[int64, []string]     // by workspace
+	known      *lookups[string, bool]        // origins of any workspace
 	used       usedKeys
 	uuids      sync.Map // uuidKey to ids.ID: 40 bytes for each workspace that was ever shown
 }
@@ -58,6 +60,7 @@ func New(db *postgres.DB, c clock.Clock, log *slog.Logger, options Options) *Ten
 		db: db, clock: c, log: log, options: options,
 		keys: newLookups[keyHash, foundKey](c), workspaces: newLookups[workspaceName, Workspace](c),
 		signers: newLookups[int64, signer](c), verifiers: newLookups[ids.ID, signer](c), subjects: newLookups[subjectKey, subject](c),
+		origins: newLookups[int64, []string](c), known: newLookups[string, bool](c),
 	}
 }
 
