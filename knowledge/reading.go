@@ -2,6 +2,7 @@ package knowledge
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -108,7 +109,9 @@ func (r *result) read(v *visit, robots *crawl.Robots, fetched crawl.Fetched, pan
 		return
 	}
 	r.outcome, r.linksOnly = outIndexed, page.LinksOnly
-	for _, p := range page.Passages() {
+	passages := page.Passages()
+	r.language = cmp.Or(r.language, spokenIn(passages))
+	for _, p := range passages {
 		r.pieces = append(r.pieces, piece{
 			title: r.title, headingPath: p.HeadingPath, anchor: clean(p.Anchor), text: clean(p.Text), language: r.language,
 		})

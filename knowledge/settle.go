@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/relaydesk/relaydesk/events"
 	"github.com/relaydesk/relaydesk/internal/ids"
+	"github.com/relaydesk/relaydesk/internal/language"
 	"github.com/relaydesk/relaydesk/internal/postgres"
 	"github.com/relaydesk/relaydesk/knowledge/crawl"
 )
@@ -40,18 +42,38 @@ func tell(ctx context.Context, tx pgx.Tx, w postgres.Workspace, kind events.Type
 	})
 }
 
+// maxTextPassages bounds what is indexed while somebody waits for the answer.
+const maxTextPassages = 4000
+
+// spokenIn guesses the language of a text that does not say it, from its
+// beginning; empty where that is too short to show it.
+func spokenIn(passages []crawl.Passage) string {
+	var text strings.Builder
+	for _, p := range passages {
+		if text.Len() > 2000 {
+			break
+		}
+		text.WriteString(p.Text + "\n")
+	}
+	return language.Detect(text.String())
+}
+
 // indexText makes a text searchable by its words when tx commits; its vectors
 // follow. The source's row is locked, or new.
 func (k *Knowledge) indexText(ctx context.Context, tx pgx.Tx, w postgres.Workspace, s Source, now time.Time) error {
 	read := crawl.Read(crawl.Fetched{MediaType: crawl.Markdown, Body: s.Text})
 	passages := crawl.Split(s.Title, read.Blocks)
+	if len(passages) > maxTextPassages {
+		return invalid("/text", "The text makes %d passages; %d are the most. Cut it into several.", len(passages), maxTextPassages)
+	}
+	spoken := spokenIn(passages)
 	pieces := make([]piece, len(passages))
 	for i, p := range passages {
-		pieces[i] = piece{title: s.Title, headingPath: p.HeadingPath, anchor: p.Anchor, text: p.Text}
+		pieces[i] = piece{title: s.Title, headingPath: p.HeadingPath, anchor: p.Anchor, text: p.Text, language: spoken}
 	}
 	var page ids.ID
 	err := tx.QueryRow(ctx, textPageSQL, pgx.StrictNamedArgs{
-		"agency_id": w.AgencyID, "workspace_id": w.ID, "id": s.ID, "page_id": ids.New(now), "title": s.Title, "passages": len(pieces), "now": now,
+		"agency_id": w.AgencyID, "workspace_id": w.ID, "id": s.ID, "page_id": ids.New(now), "title": s.Title, "language": spoken, "passages": len(pieces), "now": now,
 	}).Scan(&page)
 	if err != nil {
 		return fmt.Errorf("store a text's page: %w", err)

@@ -483,3 +483,20 @@ func TestCalibrationsAreKeptForTheIndexThatTheyWereMadeFor(t *testing.T) {
 		t.Errorf("%+v, %v", signals, err)
 	}
 }
+
+func TestATextKnowsItsLanguageAndIsNotEndless(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.text("Lieferung", "Wir liefern innerhalb von drei Werktagen. Auf eine Insel dauert es fünf Tage länger.")
+	pages, _, err := b.Pages(t.Context(), b.w, knowledge.PageFilter{}, tenants.Page{Limit: 10})
+	if err != nil || len(pages) != 1 || pages[0].Language != "de" {
+		t.Errorf("%+v, %v", pages, err)
+	}
+	endless := knowledge.NewSource{Type: knowledge.Text, Title: "Headings", Text: strings.Repeat("# A\n\nb\n\n", 5000)}
+	if _, err := b.CreateSource(t.Context(), b.w, endless, nil); fault.Of(err).Kind != fault.Invalid {
+		t.Errorf("a text of five thousand passages: %v", err)
+	}
+	if n := b.number("select count(*) from sources where workspace_id = $1", b.w.ID); n != 1 {
+		t.Errorf("%d sources", n)
+	}
+}

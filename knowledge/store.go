@@ -75,10 +75,10 @@ where workspace_id = @workspace_id and id = @id and status <> ''
   and exists (select from sources s where s.workspace_id = @workspace_id and s.id = p.source_id and s.status <> 'deleting')`
 	// The one page of a text.
 	textPageSQL = `
-insert into pages as p (agency_id, workspace_id, id, source_id, url, variant, generation, seen, state, outcome, status, title, passages, fetched_at, created_at, updated_at)
-values (@agency_id, @workspace_id, @page_id, @id, '', '', 0, 0, 'done', 'indexed', 'indexed', @title, @passages, @now, @now, @now)
+insert into pages as p (agency_id, workspace_id, id, source_id, url, variant, generation, seen, state, outcome, status, title, language, passages, fetched_at, created_at, updated_at)
+values (@agency_id, @workspace_id, @page_id, @id, '', '', 0, 0, 'done', 'indexed', 'indexed', @title, @language, @passages, @now, @now, @now)
 on conflict (workspace_id, source_id, url) do update
-set title = excluded.title, passages = excluded.passages, fetched_at = excluded.fetched_at, updated_at = excluded.updated_at
+set title = excluded.title, language = excluded.language, passages = excluded.passages, fetched_at = excluded.fetched_at, updated_at = excluded.updated_at
 returning id`
 
 	purgedPassagesSQL = `select id from passages where workspace_id = @workspace_id and source_id = @id order by id limit @limit for update`
