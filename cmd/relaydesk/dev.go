@@ -146,7 +146,7 @@ func prepareDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) 
 		}
 	}
 	if err := postgres.Migrate(ctx, owner.String(), log); err != nil {
-		return err
+		return fmt.Errorf("%w\n(if what this database holds is only of development, begin anew: remove %s)", err, filepath.Join(cfg.DataDir, "postgres"))
 	}
 	password, err := keep(filepath.Join(cfg.DataDir, "database-password"), rand.Text)
 	if err != nil {
