@@ -99,7 +99,7 @@ func benchAnswer(ctx context.Context, w *world) (err error) {
 		return err
 	}
 	defer a.db.drop(w)
-	threads, err := a.fill(ctx)
+	threads, err := a.fill(ctx, func(passage string) []float32 { return a.model.Passage(passage)[0] })
 	if err != nil {
 		return err
 	}
@@ -120,14 +120,14 @@ func benchAnswer(ctx context.Context, w *world) (err error) {
 }
 
 // fill makes a workspace with much content among others with some.
-func (a *asking) fill(ctx context.Context) ([]ids.ID, error) {
+func (a *asking) fill(ctx context.Context, embed func(passage string) []float32) ([]ids.ID, error) {
 	others := a.scaled(otherWorkspace)
 	all, err := a.db.addTenants(ctx, 20, 1+others)
 	if err != nil {
 		return nil, err
 	}
 	a.tenant = all[0]
-	c := newContent(a.model)
+	c := newContent(embed)
 	c.add(a.tenant, a.scaled(answerPassages), true, realVectors)
 	for _, t := range all[1:] {
 		c.add(t, otherPassages, false, 0)

@@ -20,7 +20,7 @@ import (
 // stored them. One source a workspace, a page for every ten passages.
 type content struct {
 	writer  *words.Writer
-	model   *e5.Model
+	embed   func(passage string) []float32
 	vectors []string // random directions, used again and again: a scan costs the same
 
 	sources, pages, passages, lexemes, embeddings strings.Builder
@@ -30,8 +30,8 @@ type content struct {
 
 const passagesPerPage = 10
 
-func newContent(model *e5.Model) *content {
-	c := &content{writer: words.New(5, guideText()), model: model, at: time.Now().UTC().Add(-time.Hour)}
+func newContent(embed func(string) []float32) *content {
+	c := &content{writer: words.New(5, guideText()), embed: embed, at: time.Now().UTC().Add(-time.Hour)}
 	for range 500 {
 		v := make([]float32, e5.Dim)
 		var sum float64
@@ -69,7 +69,7 @@ func (c *content) add(t tenant, n int, guide bool, real int) {
 	if guide {
 		for _, g := range guidePassages() {
 			if on < n {
-				put(g.Title, g, c.embed(g))
+				put(g.Title, g, c.vector(g))
 			}
 		}
 	}
@@ -82,13 +82,13 @@ func (c *content) add(t tenant, n int, guide bool, real int) {
 		if real > 0 {
 			real--
 			p.Title = title
-			vector = c.embed(p)
+			vector = c.vector(p)
 		}
 		put(title, p, vector)
 	}
 }
 
-func (c *content) embed(p rank.Candidate) string { return vectorText(c.model.Passage(p.Whole())[0], 1) }
+func (c *content) vector(p rank.Candidate) string { return vectorText(c.embed(p.Whole()), 1) }
 
 // guidePassages are pieces of the guide, which questions can be answered from.
 func guidePassages() []rank.Candidate {

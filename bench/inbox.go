@@ -58,12 +58,7 @@ func benchInbox(ctx context.Context, w *world) error {
 		return err
 	}
 	defer d.drop(w)
-	if _, err := d.addTenants(ctx, 1, inboxKeys); err != nil {
-		return err
-	}
-	err = d.execute(ctx, "set session_replication_role = replica", fmt.Sprintf(inboxRows, w.scaled(inboxOpen), inboxMembers),
-		"set session_replication_role = origin", "vacuum analyze", "checkpoint")
-	if err != nil {
+	if err := fillInbox(ctx, d, w.scaled(inboxOpen)); err != nil {
 		return err
 	}
 	var member ids.ID
@@ -94,6 +89,14 @@ func benchInbox(ctx context.Context, w *world) error {
 	}
 	defer r.client.Close()
 	return r.views(ctx, ids.Format(ids.Workspace, workspace), ids.Format(ids.Member, member))
+}
+
+func fillInbox(ctx context.Context, d *database, open int) error {
+	if _, err := d.addTenants(ctx, 1, inboxKeys); err != nil {
+		return err
+	}
+	return d.execute(ctx, "set session_replication_role = replica", fmt.Sprintf(inboxRows, open, inboxMembers),
+		"set session_replication_role = origin", "vacuum analyze", "checkpoint")
 }
 
 // reading asks for pages.

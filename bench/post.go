@@ -59,11 +59,15 @@ type round struct {
 }
 
 func benchPost(ctx context.Context, w *world) error {
-	p := &posting{world: w}
-	if err := p.prepare(ctx); err != nil {
+	d, err := w.database(ctx)
+	if err != nil {
 		return err
 	}
-	defer p.db.drop(w)
+	defer d.drop(w)
+	p := &posting{world: w, db: d}
+	if err := p.fill(ctx); err != nil {
+		return err
+	}
 	if err := p.open(ctx); err != nil {
 		return err
 	}
@@ -102,10 +106,8 @@ func benchPost(ctx context.Context, w *world) error {
 	return nil
 }
 
-func (p *posting) prepare(ctx context.Context) (err error) {
-	if p.db, err = p.database(ctx); err != nil {
-		return err
-	}
+// fill makes tenants and conversations, and the floor's tables.
+func (p *posting) fill(ctx context.Context) (err error) {
 	if p.tenants, err = p.db.addTenants(ctx, postAgencies, p.scaled(postWorkspaces)); err != nil {
 		return err
 	}
