@@ -19,3 +19,15 @@ func TestTheNextStepIsNoCode(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestWhatSharesNoWordIsNoNextStep(t *testing.T) {
+	t.Parallel()
+	apart := packet.Hit{Text: "We are open on weekdays. In their own words."}
+	fits := packet.Hit{URL: "https://help.example.com/paid", Text: "Nothing here. Who paid twice is paid back within three days."}
+	if got := packet.Next("I paid twice for my order.", []packet.Hit{apart, fits}); got == nil || got.URL != fits.URL {
+		t.Errorf("%+v", got)
+	}
+	if got := packet.Next("I paid twice for my order.", []packet.Hit{apart}); got != nil {
+		t.Errorf("%+v", got)
+	}
+}

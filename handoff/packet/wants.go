@@ -141,9 +141,10 @@ func Summary(found []Trigger, wants string) string {
 	return reason + ": “" + wants + "”"
 }
 
-// Next gives the sentence of the best hit that shares most words with what is
-// wanted; its beginning where none does. Code is none of them, unless it is
-// what the hit consists of. It is nil without hits.
+// Next gives the sentence that shares most words with what is wanted, of the
+// best hit that has one. Code is none of them, unless it is what the hit
+// consists of. It is nil where no hit shares a word: a wrong hint is worse than
+// none.
 func Next(wants string, hits []Hit) *NextStep {
 	for _, h := range hits {
 		pieces := words.Sentences(rank.WithoutCode(h.Text))
@@ -154,7 +155,7 @@ func Next(wants string, hits []Hit) *NextStep {
 			pieces = pieces[:n-1]
 		}
 		wanted := stems(wants)
-		best, most := pieces[0], -1
+		best, most := "", 0
 		for _, s := range pieces {
 			n := 0
 			for stem := range stems(s) {
@@ -165,6 +166,9 @@ func Next(wants string, hits []Hit) *NextStep {
 			if n > most {
 				best, most = s, n
 			}
+		}
+		if most == 0 {
+			continue
 		}
 		return &NextStep{Text: shorten(oneLine(best), maxWants), URL: h.URL, Title: h.Title}
 	}
