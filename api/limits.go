@@ -18,9 +18,9 @@ const (
 	perVisitors = 100
 )
 
-// bursts are the quotas of longer than a second: as many at once, and one more
-// each second.
-var bursts = map[string]int{"visitor": 20, "session": 20, "person": 5}
+// bursts are the quotas of longer than a second: as many at once, and how many
+// more each second. Behind a proxy many visitors share an address.
+var bursts = map[string]struct{ size, rate int }{"visitor": {20, 1}, "session": {100, 5}, "person": {5, 1}}
 
 // quota names whose requests are counted together.
 type quota struct {
@@ -51,8 +51,8 @@ func (l *limits) of(policy string) int {
 
 // bucketOf is how much a bucket holds, and how much of it comes back in a second.
 func (l *limits) bucketOf(policy string) (size, rate int) {
-	if burst := bursts[policy]; burst > 0 {
-		return l.factor * burst, l.factor
+	if burst := bursts[policy]; burst.size > 0 {
+		return l.factor * burst.size, l.factor * burst.rate
 	}
 	return l.of(policy), l.of(policy)
 }

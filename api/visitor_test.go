@@ -391,7 +391,7 @@ func TestHoweverManyWriteTheWayToAPersonStaysOpen(t *testing.T) {
 	s.want(200, "", "GET", "/v1/visitor/conversations", "", other)
 	// From one address come few sessions, and the team works on.
 	refused := 0
-	for range 25 {
+	for range 105 {
 		if a := s.send("POST", "/v1/visitor/session", "", bearer(s.key)); a.Status == 429 {
 			refused++
 		}

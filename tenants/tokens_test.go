@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
+	"log/slog"
 	"maps"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/relaydesk/relaydesk/internal/clock/clocktest"
 	"github.com/relaydesk/relaydesk/internal/fault"
 	"github.com/relaydesk/relaydesk/internal/ids"
 	"github.com/relaydesk/relaydesk/internal/postgres/postgrestest"
@@ -260,4 +262,26 @@ func TestARotatedKeySignsAndTheOldOneVerifiesUntilItsTokensHaveExpired(t *testin
 		t.Fatal(err)
 	}
 	b.refused(t, "signed by a key that has ended", before)
+}
+
+func BenchmarkATokenIsCheckedFromMemory(b *testing.B) {
+	fake := clocktest.At(time.Now())
+	n := tenants.New(postgrestest.New(b), fake, slog.New(slog.DiscardHandler), tenants.Options{Box: testBox})
+	a, err := n.CreateAgency(b.Context(), b.Name())
+	if err != nil {
+		b.Fatal(err)
+	}
+	m, err := n.CreateMember(b.Context(), a.AgencyID, tenants.NewMember{Name: "Ada", Email: "ada@example.com", Role: "agent"}, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	token, err := n.MemberToken(b.Context(), tenants.Principal{AgencyID: a.AgencyID, Scopes: tenants.Scopes{"*"}}, m.ID, 0)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := n.Authenticate(b.Context(), token.Text); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
