@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/relaydesk/relaydesk/internal/postgres/postgrestest"
 	"github.com/relaydesk/relaydesk/tenants"
 )
 
@@ -402,4 +403,30 @@ func TestHoweverManyWriteTheWayToAPersonStaysOpen(t *testing.T) {
 	s.want(200, "", "GET", "/v1/inbox", "", s.here())
 	s.clock.Advance(2 * time.Second)
 	s.want(200, "", "GET", path, "", as)
+}
+
+func TestNoSecretOfABrowserIsWrittenAnywhere(t *testing.T) {
+	t.Parallel()
+	s := setupSite(t)
+	opened, as := s.session(s.identity(nil), "")
+	s.want(201, "", "POST", "/v1/visitor/conversations", `{"message":{"text":"Hello"}}`, as, headers{"Idempotency-Key": "k"})
+	member := s.want(201, "", "POST", "/v1/member_tokens", `{"member_id":"`+s.member+`"}`)
+	s.want(401, "unauthorized", "GET", "/v1/inbox", "", headers{"Authorization": "Bearer " + member.text("token") + "x"})
+	s.number()
+	log, told := s.logged.String(), string(s.want(200, "", "GET", "/v1/events?limit=100", "").Raw)
+	for what, secret := range map[string]string{"key": s.key, "identity secret": s.secret, "visitor's token": opened.text("token"), "member's token": member.text("token")} {
+		if secret == "" || strings.Contains(log, secret) || strings.Contains(told, secret) {
+			t.Errorf("the %s is in the log or the events", what)
+		}
+	}
+	var stored int
+	owner := postgrestest.Owner(t)
+	for _, secret := range []string{s.secret, s.key} {
+		err := owner.QueryRow(t.Context(), `select (select count(*) from identity_secrets where position($1::bytea in sealed) > 0)
+			+ (select count(*) from api_keys k where k::text like '%' || convert_from($1::bytea, 'UTF8') || '%')
+			+ (select count(*) from receipts where position($1::bytea in sealed) > 0)`, []byte(secret)).Scan(&stored)
+		if err != nil || stored != 0 {
+			t.Errorf("stored readably %d times: %v", stored, err)
+		}
+	}
 }

@@ -80,8 +80,9 @@ type VisitorAuthor struct {
 // ToVisitor renders a public message for the visitor.
 func ToVisitor(m conversations.Message) VisitorMessage {
 	return VisitorMessage{
-		"message", id(ids.Message, m.ID), id(ids.Conversation, m.ConversationID), m.Seq, VisitorAuthor{m.Author, m.MemberName}, m.Status, m.Text,
-		FromCitations(m.Citations), m.ClientID, at(m.CreatedAt), at(m.UpdatedAt),
+		Object: "message", ID: id(ids.Message, m.ID), ConversationID: id(ids.Conversation, m.ConversationID), Seq: m.Seq,
+		Author: VisitorAuthor{m.Author, m.MemberName}, Status: m.Status, Text: m.Text, Citations: FromCitations(m.Citations), ClientID: m.ClientID,
+		CreatedAt: at(m.CreatedAt), UpdatedAt: at(m.UpdatedAt),
 	}
 }
 
