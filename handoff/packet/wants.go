@@ -143,8 +143,8 @@ func Summary(found []Trigger, wants string) string {
 
 // Next gives the sentence that shares most words with what is wanted, of the
 // best hit that has one. Code is none of them, unless it is what the hit
-// consists of. It is nil where none shares half of the words: a wrong hint is
-// worse than none.
+// consists of. It is nil where none shares two words and a third of all: a
+// wrong hint is worse than none.
 func Next(wants string, hits []Hit) *NextStep {
 	for _, h := range hits {
 		pieces := words.Sentences(rank.WithoutCode(h.Text))
@@ -167,7 +167,7 @@ func Next(wants string, hits []Hit) *NextStep {
 				best, most = s, n
 			}
 		}
-		if most == 0 || 2*most < len(wanted) {
+		if most < max(min(2, len(wanted)), 1) || 3*most < len(wanted) {
 			continue
 		}
 		return &NextStep{Text: shorten(oneLine(best), maxWants), URL: h.URL, Title: h.Title}
