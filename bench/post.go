@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -346,12 +347,9 @@ func (p *posting) trips(ctx context.Context, c *contestant) error {
 	}
 	p.note("round trips a message, "+c.name, float64(trips)/counted, "")
 	p.note("round trips beside it (keys, relay), one client, "+c.name, float64(others)/counted, "")
-	usual, most := "", 0
-	for shape, n := range shapes {
-		if n > most {
-			usual, most = shape, n
-		}
+	often := slices.SortedFunc(maps.Keys(shapes), func(a, b string) int { return shapes[b] - shapes[a] })
+	for _, shape := range often[:min(len(often), 3)] {
+		p.remark("%s, %.2f times a message in the workspace's scope: %s", c.name, float64(shapes[shape])/counted, shape)
 	}
-	p.remark("%s, the round trips of a message: %s", c.name, usual)
 	return nil
 }

@@ -70,7 +70,7 @@ func leaks(ctx context.Context, dataDir string, model *e5.Model, out io.Writer) 
 		return fmt.Errorf("make a folder for Postgres: %w", err)
 	}
 	defer os.RemoveAll(dir)
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // Postgres may run as another user
+	if err := os.Chmod(dir, 0o755); err != nil {
 		return fmt.Errorf("open the folder for Postgres: %w", err)
 	}
 	server, err := pgserver.Start(ctx, pgserver.Options{DataDir: filepath.Join(dir, "postgres"), BinDir: programs})

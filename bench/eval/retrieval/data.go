@@ -48,7 +48,7 @@ type document struct {
 
 // rows reads a file of JSON objects, one a line.
 func rows[T any](path string) ([]T, error) {
-	f, err := os.Open(path) //nolint:gosec // the data folder is an argument
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the data: %w", err)
 	}
@@ -84,7 +84,7 @@ func (c cache) vectors(kind string, texts []string, embed func(...string) [][]fl
 		fmt.Fprintf(h, "%d %s\n", len(t), t)
 	}
 	path := filepath.Join(c.dir, kind+"-"+hex.EncodeToString(h.Sum(nil)[:12])+".f32")
-	raw, err := os.ReadFile(path) //nolint:gosec // our own cache
+	raw, err := os.ReadFile(path)
 	if err == nil && len(texts) > 0 && len(raw)%(4*len(texts)) == 0 {
 		return unpack(raw, len(texts)), nil
 	}
@@ -95,10 +95,10 @@ func (c cache) vectors(kind string, texts []string, embed func(...string) [][]fl
 	for from := 0; from < len(texts); from += 64 {
 		out = append(out, embed(texts[from:min(from+64, len(texts))]...)...)
 	}
-	if err := os.MkdirAll(c.dir, 0o755); err != nil { //nolint:gosec // nothing secret
+	if err := os.MkdirAll(c.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the vectors' cache: %w", err)
 	}
-	if err := os.WriteFile(path, pack(out), 0o644); err != nil { //nolint:gosec // nothing secret
+	if err := os.WriteFile(path, pack(out), 0o644); err != nil {
 		return nil, fmt.Errorf("keep vectors: %w", err)
 	}
 	return out, nil
