@@ -129,7 +129,7 @@ func (h *Webhooks) post(ctx context.Context, c claimed, body []byte) outcome {
 	if err != nil {
 		return outcome{problem: problemOf(err), milliseconds: took()}
 	}
-	defer response.Body.Close() //nolint:errcheck // it was read as far as we want it
+	defer response.Body.Close()
 	kept, _ := io.ReadAll(io.LimitReader(response.Body, maxKept))
 	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxRead)) // so that the connection can be used again
 	out := outcome{status: &response.StatusCode, response: clean(kept), milliseconds: took(), retryAfter: retryAfter(response.Header, h.clock.Now())}

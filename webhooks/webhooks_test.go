@@ -341,7 +341,7 @@ func TestAWorkerThatWasBelievedDeadStoresNothing(t *testing.T) {
 	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
 		entered <- struct{}{}
 		<-release
-		w.WriteHeader(500)
+		w.WriteHeader(http.StatusInternalServerError)
 	})
 	e := b.endpoint(t, tenants.Of(b.w), r.URL, "*")
 	b.happen(t, b.w, events.MessageCreated)
@@ -375,7 +375,7 @@ func TestAnEndpointThatNeverAnswersHoldsItsShareOfWorkersOnly(t *testing.T) {
 	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
 		entered <- struct{}{}
 		<-release
-		w.WriteHeader(200)
+		w.WriteHeader(http.StatusOK)
 	})
 	e := b.endpoint(t, tenants.Of(b.w), r.URL, "*")
 	for range 6 {

@@ -41,7 +41,7 @@ func model(t *testing.T, s *providertest.Server, timeout time.Duration) *provide
 
 // ask puts the question to a server with the script and checks what holds for
 // every outcome: a bounded number of requests, and errors that give nothing away.
-func ask(t *testing.T, script ...providertest.Step) (provider.Reply, error, *providertest.Server) {
+func ask(t *testing.T, script ...providertest.Step) (provider.Reply, *providertest.Server, error) {
 	t.Helper()
 	s := providertest.New(t, script...)
 	reply, err := model(t, s, 0).Answer(t.Context(), question())
@@ -49,7 +49,7 @@ func ask(t *testing.T, script ...providertest.Step) (provider.Reply, error, *pro
 		t.Errorf("%d requests, want %d", got, len(script))
 	}
 	quiet(t, err)
-	return reply, err, s
+	return reply, s, err
 }
 
 func quiet(t *testing.T, err error) {
@@ -66,7 +66,7 @@ func quiet(t *testing.T, err error) {
 
 func TestAnAnswerComesWithItsCitationsAndTheirQuotesAsTheyStandInThePassage(t *testing.T) {
 	t.Parallel()
-	reply, err, s := ask(t, providertest.AnswerJSON(map[string]any{
+	reply, s, err := ask(t, providertest.AnswerJSON(map[string]any{
 		"action": "answer", "text": " Within 30 days. ", "answered": true, "confidence": 0.8, "mood": "fine",
 		"citations": []map[string]any{{"id": "p1", "quote": "RETURN any lamp within 30 days of delivery", "page": 3}},
 	}))
@@ -95,7 +95,7 @@ func TestAnAnswerComesWithItsCitationsAndTheirQuotesAsTheyStandInThePassage(t *t
 
 func TestAnEscalationNeedsNeitherTextNorCitation(t *testing.T) {
 	t.Parallel()
-	reply, err, _ := ask(t, providertest.Escalate(""))
+	reply, _, err := ask(t, providertest.Escalate(""))
 	if err != nil || reply.Action != provider.ActionEscalate || len(reply.Citations) != 0 || reply.Answered {
 		t.Errorf("reply %+v, error %v", reply, err)
 	}
@@ -103,18 +103,20 @@ func TestAnEscalationNeedsNeitherTextNorCitation(t *testing.T) {
 
 func TestWhatWasNotGivenCannotBeCited(t *testing.T) {
 	t.Parallel()
-	if _, err, _ := ask(t, providertest.CitesForeign("Trust me.")); !errors.Is(err, provider.ErrUngrounded) {
+	if _, _, err := ask(t, providertest.CitesForeign("Trust me.")); !errors.Is(err, provider.ErrUngrounded) {
 		t.Errorf("only foreign citations: %v", err)
 	}
-	if _, err, _ := ask(t, providertest.AnswerJSON(map[string]any{"action": "answer", "text": "Yes."})); !errors.Is(err, provider.ErrUngrounded) {
+	if _, _, err := ask(t, providertest.AnswerJSON(map[string]any{"action": "answer", "text": "Yes."})); !errors.Is(err, provider.ErrUngrounded) {
 		t.Errorf("no citations: %v", err)
 	}
-	reply, err, _ := ask(t, providertest.AnswerJSON(map[string]any{
+	reply, _, err := ask(t, providertest.AnswerJSON(map[string]any{
 		"action": "answer", "text": "Yes.",
 		"citations": []map[string]any{
 			{"id": "p3", "quote": "You may return"},
 			{"id": "p2", "quote": "Parcels leave on Sundays"},
-			{"id": "p1", "quote": ""}, {"id": "p1", "quote": "without giving a reason"}, {"id": "p1", "quote": "without giving a reason"},
+			{"id": "p1", "quote": ""},
+			{"id": "p1", "quote": "without giving a reason"},
+			{"id": "p1", "quote": "without giving a reason"},
 		},
 	}))
 	if err != nil {
@@ -186,7 +188,7 @@ func TestEachFailureIsToldByItsKind(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			reply, err, _ := ask(t, c.script...)
+			reply, _, err := ask(t, c.script...)
 			if !errors.Is(err, c.want) {
 				t.Errorf("error %v, want %v", err, c.want)
 			}
@@ -345,7 +347,7 @@ func TestAServerThatIsNotThereIsUnavailable(t *testing.T) {
 
 func TestALongTextIsCapped(t *testing.T) {
 	t.Parallel()
-	reply, err, _ := ask(t, providertest.Answer(strings.Repeat("gründlich ", 900)))
+	reply, _, err := ask(t, providertest.Answer(strings.Repeat("gründlich ", 900)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +359,7 @@ func TestALongTextIsCapped(t *testing.T) {
 func TestAConfidenceThatIsNoProbabilityCountsAsNone(t *testing.T) {
 	t.Parallel()
 	for _, confidence := range []float64{95, -1} {
-		reply, err, _ := ask(t, providertest.AnswerJSON(map[string]any{"action": "escalate", "confidence": confidence}))
+		reply, _, err := ask(t, providertest.AnswerJSON(map[string]any{"action": "escalate", "confidence": confidence}))
 		if err != nil || reply.Confidence != 0 {
 			t.Errorf("%v became %v (%v)", confidence, reply.Confidence, err)
 		}

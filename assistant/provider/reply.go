@@ -83,7 +83,7 @@ func decode(text string) (c content, err error) {
 	if decoder.Decode(&c) != nil {
 		return c, fmt.Errorf("%w: its message is not the agreed JSON", ErrNonsense)
 	}
-	if _, err := decoder.Token(); err != io.EOF { //nolint:errorlint // the decoder returns it bare
+	if _, err := decoder.Token(); err != io.EOF {
 		return c, fmt.Errorf("%w: its message goes on after the JSON", ErrNonsense)
 	}
 	return c, nil

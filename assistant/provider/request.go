@@ -69,7 +69,7 @@ func (m *Model) attempt(
 	ctx context.Context, p prompt, format openai.ChatCompletionNewParamsResponseFormatUnion, retries *int,
 ) (openai.ChatCompletionChoice, error) {
 	params := openai.ChatCompletionNewParams{
-		Model: shared.ChatModel(m.name),
+		Model: m.name,
 		Messages: []openai.ChatCompletionMessageParamUnion{
 			openai.SystemMessage(p.rules),
 			openai.UserMessage(p.data),
@@ -86,7 +86,7 @@ func (m *Model) attempt(
 	*retries--
 	pause := f.after
 	if pause == 0 {
-		pause = retryPause + rand.N(retryPause/2) //nolint:gosec // spreads load, guards nothing
+		pause = retryPause + rand.N(retryPause/2)
 	}
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < pause+retryLeast {
 		return choice, err
@@ -151,11 +151,11 @@ func refused(res *http.Response, err error) *failure {
 // retryAfter reads how long the server wants to be left alone, 0 if it doesn't say.
 func retryAfter(h http.Header) time.Duration {
 	if ms, err := strconv.ParseUint(h.Get("Retry-After-Ms"), 10, 31); err == nil {
-		return time.Duration(ms) * time.Millisecond //nolint:gosec // 31 bits
+		return time.Duration(ms) * time.Millisecond
 	}
 	value := h.Get("Retry-After")
 	if s, err := strconv.ParseUint(value, 10, 31); err == nil {
-		return time.Duration(s) * time.Second //nolint:gosec // 31 bits
+		return time.Duration(s) * time.Second
 	}
 	if at, err := http.ParseTime(value); err == nil {
 		return max(0, time.Until(at))

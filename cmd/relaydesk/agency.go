@@ -42,7 +42,7 @@ func makeAgency(ctx context.Context, name string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return json.NewEncoder(out).Encode(struct {
+	return json.NewEncoder(out).Encode(struct { //nolint:gosec // to show the key is what the command is for
 		AgencyID string `json:"agency_id"`
 		APIKey   string `json:"api_key"`
 	}{ids.Format(ids.Agency, agency.ID), key.Secret})

@@ -113,7 +113,7 @@ func (c *client) raw(ctx context.Context, method, path string, in any, headers .
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: is the server running? %w", method, path, err)
 	}
-	defer response.Body.Close() //nolint:errcheck // it was read
+	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, 16<<20))
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
@@ -141,6 +141,6 @@ func isRelaydesk(ctx context.Context, base string) bool {
 	if err != nil {
 		return false
 	}
-	defer response.Body.Close() //nolint:errcheck // nothing is read
+	defer response.Body.Close()
 	return response.Header.Get("Relaydesk-Version") != ""
 }

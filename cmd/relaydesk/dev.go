@@ -61,7 +61,7 @@ func dev(ctx context.Context, out, progress io.Writer) (err error) {
 	if err != nil {
 		return explainBusy(ctx, cfg, err)
 	}
-	defer listener.Close() //nolint:errcheck // the server closes it, too
+	defer listener.Close()
 	if !cfg.EncryptionKey.IsSet() {
 		key, err := keep(filepath.Join(cfg.DataDir, "encryption-key"), secrets.NewEncryptionKey)
 		if err != nil {
@@ -104,7 +104,7 @@ func dev(ctx context.Context, out, progress io.Writer) (err error) {
 		}
 		say("Relaydesk is ready after %.1f s: %s (API reference %s/docs, guide %s/guide). Ctrl-C stops it.",
 			time.Since(started).Seconds(), cfg.PublicURL, cfg.PublicURL, cfg.PublicURL)
-		return json.NewEncoder(out).Encode(line)
+		return json.NewEncoder(out).Encode(line) //nolint:gosec // to show the key is what the line is for
 	})
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
@@ -132,7 +132,7 @@ func prepareDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) 
 	if err != nil {
 		return fmt.Errorf("connect to the database: %w", err)
 	}
-	defer admin.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing depends on it
+	defer admin.Close(context.WithoutCancel(ctx))
 	if name := strings.Trim(owner.Path, "/"); name == "" || name == "postgres" {
 		owner.Path = "/" + devDatabase
 		var exists bool
@@ -162,7 +162,7 @@ func prepareDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) 
 
 // keep reads a secret from a file that only we may read, or makes it.
 func keep(path string, make func() string) (string, error) {
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // in the data folder
 	if err == nil && len(strings.TrimSpace(string(text))) > 0 {
 		return strings.TrimSpace(string(text)), nil
 	}

@@ -39,7 +39,7 @@ func (n *node) seed(ctx context.Context, path string) (readyLine, error) {
 		if line, err = n.newSeed(ctx); err != nil {
 			return readyLine{}, err
 		}
-		text, err := json.MarshalIndent(line, "", "  ")
+		text, err := json.MarshalIndent(line, "", "  ") //nolint:gosec // into a file that only we may read
 		if err != nil {
 			return readyLine{}, fmt.Errorf("write what was seeded: %w", err)
 		}
@@ -55,7 +55,7 @@ func (n *node) seed(ctx context.Context, path string) (readyLine, error) {
 }
 
 func readSeed(path string) (line readyLine, err error) {
-	text, err := os.ReadFile(path)
+	text, err := os.ReadFile(path) //nolint:gosec // in the data folder
 	if errors.Is(err, fs.ErrNotExist) {
 		return line, nil
 	}

@@ -92,6 +92,6 @@ func ensureLogin(ctx context.Context, url, login, password string) error {
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing depends on it
+	defer conn.Close(context.WithoutCancel(ctx))
 	return postgres.EnsureLogin(ctx, conn, login, password)
 }

@@ -227,7 +227,7 @@ func TestAQueryCostsOneWindowHoweverManyTokensItsLettersStandFor(t *testing.T) {
 	if m.Tokens(long) <= MaxQueryTokens {
 		t.Fatal("not long enough to show anything")
 	}
-	a, b := m.Query(long)[0], m.Query(long+" and something else")[0]
+	a, b := m.Query(long)[0], m.Query(long + " and something else")[0]
 	for i := range a {
 		if a[i] != b[i] {
 			t.Fatal("what lies beyond the window counts")

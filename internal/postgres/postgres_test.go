@@ -403,7 +403,7 @@ func TestEventsOfAMonthWithoutAPartitionMoveIntoItOnceItIsMade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(context.WithoutCancel(t.Context())) //nolint:errcheck // nothing depends on it
+	defer conn.Close(context.WithoutCancel(t.Context()))
 	var placed, unplaced int
 	if err := conn.QueryRow(t.Context(), "select (select count(*) from events_203105), (select count(*) from events_unplaced)").Scan(&placed, &unplaced); err != nil || placed != 1 || unplaced != 0 {
 		t.Errorf("%d placed, %d not, %v", placed, unplaced, err)

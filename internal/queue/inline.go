@@ -35,7 +35,8 @@ var notified atomic.Int64 // of Answers, the only queue of inline jobs
 func (q *Queue) Inline(ctx context.Context, args interface {
 	river.JobArgs
 	river.JobArgsWithInsertOpts
-}, now time.Time) (Inline, error) {
+}, now time.Time,
+) (Inline, error) {
 	encoded, err := json.Marshal(args)
 	if err != nil {
 		return Inline{}, fmt.Errorf("enqueue %s: %w", args.Kind(), err)
