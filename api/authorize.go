@@ -72,7 +72,7 @@ func (s *Server) admit(r *http.Request, w http.ResponseWriter, c *Call) error {
 	if err != nil {
 		return err
 	}
-	c.bind = bindOf(r.URL.Path, query, strconv.FormatInt(p.AgencyID, 10)+" "+strconv.FormatInt(c.Workspace.ID, 10))
+	c.bind = bindOf(s.cursorKey, r.URL.Path, query, strconv.FormatInt(p.AgencyID, 10)+" "+strconv.FormatInt(c.Workspace.ID, 10))
 	if err := c.readPreconditions(r, w); err != nil {
 		return err
 	}
@@ -148,9 +148,9 @@ func (s *Server) chooseWorkspace(ctx context.Context, r *http.Request, c *Call) 
 	return nil
 }
 
-// readPreconditions reads If-Match and Prefer.
+// readPreconditions reads If-Match, where there is something to match, and Prefer.
 func (c *Call) readPreconditions(r *http.Request, w http.ResponseWriter) error {
-	if tag := strings.TrimSpace(r.Header.Get("If-Match")); tag != "" && tag != "*" && (r.Method == http.MethodPatch || r.Method == http.MethodDelete || r.Method == http.MethodPost) {
+	if tag := strings.TrimSpace(r.Header.Get("If-Match")); tag != "" && tag != "*" && (r.Method == http.MethodPatch || r.Method == http.MethodDelete) {
 		tag = strings.TrimPrefix(tag, "W/")
 		unquoted, ok := strings.CutPrefix(tag, `"`)
 		unquoted, ok2 := strings.CutSuffix(unquoted, `"`)
@@ -194,7 +194,7 @@ func (s *Server) readBody(r *http.Request, w http.ResponseWriter, c *Call, now t
 		return err
 	}
 	key := r.Header.Get(keyHeader)
-	if key == "" || c.route.noReceipt || r.Method != http.MethodPost && r.Method != http.MethodPatch {
+	if len(r.Header.Values(keyHeader)) == 0 || c.route.noReceipt || r.Method != http.MethodPost && r.Method != http.MethodPatch {
 		return nil
 	}
 	// The draft of the header's standard has it in quotes, most clients don't.

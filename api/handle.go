@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
 	"net/http"
 	"reflect"
 	"slices"
@@ -78,8 +79,8 @@ type Call struct {
 	Status  int
 	Version int64
 
-	key    string // by which a stream looks whether it may go on
-	bind   [bindLength]byte
+	key    string            // by which a stream looks whether it may go on
+	bind   [sha256.Size]byte // what the cursors of this list are made with
 	header http.Header
 	route  *route
 	fail   func(context.Context, error) *Problem

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/relaydesk/relaydesk/internal/ids"
 )
 
 // The quotas of a second, before the installation's factor.
@@ -104,4 +106,52 @@ func (l *limits) sweep(now time.Time) {
 			delete(l.all, q)
 		}
 	}
+}
+
+// maxStreams is how many streams a key, or whoever a token is for, may have
+// open on a node at once. Each holds a connection and a reader of the log.
+const maxStreams = 100
+
+// streams counts those that are open.
+type streams struct {
+	mu   sync.Mutex
+	open map[ids.ID]int
+}
+
+// begin tells whether one more may be opened; end counts it down again.
+func (s *streams) begin(who ids.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[who] >= maxStreams {
+		return false
+	}
+	if s.open == nil {
+		s.open = map[ids.ID]int{}
+	}
+	s.open[who]++
+	return true
+}
+
+func (s *streams) end(who ids.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[who]--; s.open[who] == 0 {
+		delete(s.open, who)
+	}
+}
+
+// beginStream writes the head of a stream, or a problem where there are too
+// many. Whoever is told true ends it by streams.end.
+func (s *Server) beginStream(w http.ResponseWriter, c *Call) bool {
+	if !s.streams.begin(c.Principal.KeyID) {
+		w.Header().Set("Retry-After", strconv.Itoa(int(heartbeat/time.Second)))
+		send(w, problem(c.RequestID, "rate_limited", fmt.Sprintf("There are %d streams open already. Close one.", maxStreams)))
+		return false
+	}
+	head := w.Header()
+	head.Set("Content-Type", "text/event-stream")
+	head.Set("Cache-Control", "no-store")
+	head.Set("X-Accel-Buffering", "no")
+	w.WriteHeader(http.StatusOK)
+	return true
 }

@@ -1,13 +1,15 @@
 package api
 
 import (
+	"crypto/aes"
+	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"net/url"
 
 	"github.com/relaydesk/relaydesk/internal/fault"
 	"github.com/relaydesk/relaydesk/internal/ids"
+	"github.com/relaydesk/relaydesk/internal/secrets"
 	"github.com/relaydesk/relaydesk/tenants"
 )
 
@@ -25,20 +27,39 @@ type Paged struct {
 	Cursor string `query:"cursor" maxLength:"1000" doc:"The next_cursor of the part before, with the same filters."`
 }
 
-const bindLength = 8
+// macLength is enough that nobody guesses one within the limits.
+const macLength = 8
+
+// cursorKey is derived from the installation's, for nothing but cursors.
+func cursorKey(box *secrets.Box) []byte {
+	block := box.Block("cursors")
+	key := make([]byte, 2*aes.BlockSize)
+	key[0] = 1
+	block.Encrypt(key[:aes.BlockSize], key[:aes.BlockSize])
+	block.Encrypt(key[aes.BlockSize:], key[aes.BlockSize:])
+	return key
+}
 
 // bindOf is what a cursor is bound to: the same list, filters and reader.
-// Which part is asked for makes no difference.
-func bindOf(path string, query url.Values, who string) (bind [bindLength]byte) {
+// Which part is asked for makes no difference. It is secret, so that a cursor
+// can't be made up, nor one be changed.
+func bindOf(key []byte, path string, query url.Values, who string) [sha256.Size]byte {
 	filters := url.Values{}
 	for name, values := range query {
 		if name != "cursor" && name != "limit" {
 			filters[name] = values
 		}
 	}
-	sum := sha256.Sum256([]byte(path + "?" + filters.Encode() + " " + who)) // Encode sorts
-	copy(bind[:], sum[:])
-	return bind
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(path + "?" + filters.Encode() + " " + who)) // Encode sorts
+	return [sha256.Size]byte(mac.Sum(nil))
+}
+
+// sign is the MAC of where a part of this list ended.
+func (c *Call) sign(key []byte) []byte {
+	mac := hmac.New(sha256.New, c.bind[:])
+	mac.Write(key)
+	return mac.Sum(nil)[:macLength]
 }
 
 // after reads a cursor that next has written.
@@ -47,10 +68,10 @@ func (c *Call) after(cursor string) (string, error) {
 		return "", nil
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(raw) <= bindLength || subtle.ConstantTimeCompare(raw[:bindLength], c.bind[:]) != 1 {
+	if err != nil || len(raw) <= macLength || !hmac.Equal(raw[:macLength], c.sign(raw[macLength:])) {
 		return "", badCursor()
 	}
-	return string(raw[bindLength:]), nil
+	return string(raw[macLength:]), nil
 }
 
 func badCursor() error {
@@ -59,7 +80,7 @@ func badCursor() error {
 
 // next writes a cursor; key is where the part ended.
 func (c *Call) next(key string) *string {
-	cursor := base64.RawURLEncoding.EncodeToString(append(c.bind[:], key...))
+	cursor := base64.RawURLEncoding.EncodeToString(append(c.sign([]byte(key)), key...))
 	return &cursor
 }
 

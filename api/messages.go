@@ -32,7 +32,7 @@ type listMessages struct {
 	ConversationID
 	Paged
 	AfterSeq  int64  `query:"after_seq" minimum:"0" doc:"Only messages after this seq."`
-	BeforeSeq int64  `query:"before_seq" minimum:"0" doc:"Only messages before this seq."`
+	BeforeSeq int64  `query:"before_seq" minimum:"1" doc:"Only messages before this seq."`
 	Order     string `query:"order" enum:"asc,desc" doc:"asc (as it is without): oldest first. desc: newest first."`
 }
 

@@ -79,7 +79,10 @@ type Server struct {
 	ready   func(context.Context) error
 	served  func(r *http.Request, status int, took time.Duration)
 	limits  limits
-	handler http.Handler
+	streams streams
+	// cursorKey is the same on all nodes.
+	cursorKey []byte
+	handler   http.Handler
 }
 
 // New makes the API's server.
@@ -118,12 +121,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 func Document() *huma.OpenAPI { return newServer(Deps{}).register(http.NewServeMux()).OpenAPI() }
 
 func newServer(d Deps) *Server {
-	return &Server{
+	s := &Server{
 		tenants: d.Tenants, knowledge: d.Knowledge, conversations: d.Conversations, handoff: d.Handoff, assistant: d.Assistant,
 		webhooks: d.Webhooks, hub: d.Hub, positions: d.Positions, renderer: d.Renderer,
 		clock: d.Clock, log: d.Log, box: d.Box, ready: d.Ready, served: d.Served,
 		limits: limits{factor: max(1, d.LimitFactor)},
 	}
+	if d.Box != nil {
+		s.cursorKey = cursorKey(d.Box)
+	}
+	return s
 }
 
 // configureHuma sets what huma keeps for the whole process.

@@ -47,11 +47,10 @@ func (s *Server) visitorStream(ctx context.Context, c *Call, in *visitorStream) 
 	}
 	return func(hc huma.Context) {
 		r, w := unwrap(hc)
-		head := w.Header()
-		head.Set("Content-Type", "text/event-stream")
-		head.Set("Cache-Control", "no-store")
-		head.Set("X-Accel-Buffering", "no")
-		w.WriteHeader(http.StatusOK)
+		if !s.beginStream(w, c) {
+			return
+		}
+		defer s.streams.end(c.Principal.KeyID)
 		if r.Method == http.MethodHead {
 			return
 		}
