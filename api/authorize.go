@@ -187,7 +187,7 @@ func (s *Server) readBody(r *http.Request, w http.ResponseWriter, c *Call, now t
 	if err != nil {
 		return err
 	}
-	if err := checkNUL(body, c.RequestID); err != nil {
+	if err := checkBody(body, c.RequestID); err != nil {
 		return err
 	}
 	if err := checkNull(body, c.route.nullable, c.RequestID); err != nil {

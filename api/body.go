@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -56,22 +55,6 @@ func readBody(w http.ResponseWriter, r *http.Request, requestID string) ([]byte,
 	return body, nil
 }
 
-var escapedNUL = []byte(`\u0000`)
-
-// checkNUL refuses texts with a NUL, which can't be stored. What is no JSON is
-// refused by who reads it.
-func checkNUL(body []byte, requestID string) error {
-	if !bytes.Contains(body, escapedNUL) {
-		return nil
-	}
-	var tree any
-	var at []string
-	if json.Unmarshal(body, &tree) == nil {
-		findNUL(tree, "#", &at)
-	}
-	return withNUL(requestID, at)
-}
-
 // checkNull refuses null for a field that can't be emptied. nullable is nil for
 // what is no PATCH.
 func checkNull(body []byte, nullable map[string]bool, requestID string) error {
@@ -92,38 +75,6 @@ func checkNull(body []byte, nullable map[string]bool, requestID string) error {
 	return p
 }
 
-func withNUL(requestID string, at []string) error {
-	if len(at) == 0 {
-		return nil
-	}
-	slices.Sort(at)
-	p := problem(requestID, "validation_failed", "A text can't contain a NUL character; see errors.")
-	for _, pointer := range at {
-		p.Errors = append(p.Errors, ProblemField{Pointer: pointer, Code: "nul", Detail: "A text can't contain a NUL character."})
-	}
-	return p
-}
-
-func findNUL(node any, pointer string, at *[]string) {
-	switch node := node.(type) {
-	case string:
-		if strings.ContainsRune(node, 0) {
-			*at = append(*at, pointer)
-		}
-	case []any:
-		for i, v := range node {
-			findNUL(v, pointer+"/"+strconv.Itoa(i), at)
-		}
-	case map[string]any:
-		for key, v := range node {
-			if strings.ContainsRune(key, 0) {
-				*at = append(*at, pointer) // the key itself can't be named
-			}
-			findNUL(v, pointer+"/"+escapePointer(key), at)
-		}
-	}
-}
-
 // checkQuery refuses what would be read in one way by one reader and in
 // another by the next: a parameter given twice, and texts that are none.
 func checkQuery(raw, requestID string) (url.Values, error) {
@@ -131,7 +82,7 @@ func checkQuery(raw, requestID string) (url.Values, error) {
 	if err != nil {
 		return nil, problem(requestID, "malformed_request", "The query can't be read.")
 	}
-	var nul []string
+	var nul []ProblemField
 	for name, values := range query {
 		if len(values) > 1 {
 			p := problem(requestID, "malformed_request", "A query parameter is given twice; lists are written with commas.")
@@ -144,8 +95,8 @@ func checkQuery(raw, requestID string) (url.Values, error) {
 			return nil, problem(requestID, "malformed_request", "The query is no UTF-8.")
 		}
 		if strings.ContainsRune(values[0], 0) {
-			nul = append(nul, "query/"+name)
+			nul = append(nul, nulAt("query/"+name))
 		}
 	}
-	return query, withNUL(requestID, nul)
+	return query, withUnwritable(requestID, nul)
 }

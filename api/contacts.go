@@ -54,7 +54,11 @@ type ContactCreate struct {
 	Metadata   *map[string]string `json:"metadata,omitempty" doc:"Your own keys and values, all of them anew: at most 50, of 40 and 500 characters."`
 }
 
-func (b ContactCreate) input() (conversations.ContactInput, error) {
+// input is what the domain makes of it; at is the contact's place in the body.
+func (b ContactCreate) input(at string) (conversations.ContactInput, error) {
+	if err := spoken(b.Language, at+"/language"); err != nil {
+		return conversations.ContactInput{}, err
+	}
 	out := conversations.ContactInput{
 		ExternalID: b.ExternalID, Name: b.Name, Email: b.Email, Phone: b.Phone, Language: b.Language, Attributes: b.Attributes, Metadata: b.Metadata,
 	}
@@ -67,7 +71,7 @@ func (b ContactCreate) input() (conversations.ContactInput, error) {
 type putContact struct{ Body ContactCreate }
 
 func (s *Server) putContact(ctx context.Context, c *Call, in *putContact) (objects.Contact, error) {
-	contact, err := in.Body.input()
+	contact, err := in.Body.input("")
 	if err != nil {
 		return objects.Contact{}, err
 	}
@@ -99,6 +103,9 @@ func (s *Server) updateContact(ctx context.Context, c *Call, in *updateContact) 
 	id, err := parse(ids.Contact, in.ID, "contact")
 	if err == nil {
 		err = checkMetadata(in.Body.Metadata.Value)
+	}
+	if err == nil {
+		err = spoken(&in.Body.Language.Value, "/language")
 	}
 	if err != nil {
 		return objects.Contact{}, err

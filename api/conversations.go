@@ -142,7 +142,7 @@ func (s *Server) createConversation(ctx context.Context, c *Call, in *createConv
 	case b.Contact != nil && b.ContactID != "":
 		return out, invalid("/contact_id", "Either contact or contact_id.")
 	case b.Contact != nil:
-		start.Contact, err = b.Contact.input()
+		start.Contact, err = b.Contact.input("/contact")
 	case b.ContactID != "":
 		start.ContactID, err = parseField(ids.Contact, b.ContactID, "contact", "/contact_id")
 	default:
@@ -153,6 +153,12 @@ func (s *Server) createConversation(ctx context.Context, c *Call, in *createConv
 	}
 	if err == nil {
 		err = checkMetadata(b.Message.Metadata)
+	}
+	if err == nil {
+		err = spoken(&start.Language, "/language")
+	}
+	if err == nil {
+		err = checkText(b.Message.Text, "/message/text")
 	}
 	if err != nil {
 		return out, err
@@ -198,6 +204,9 @@ func (s *Server) updateConversation(ctx context.Context, c *Call, in *updateConv
 	id, err := in.parse()
 	if err == nil {
 		err = checkMetadata(in.Body.Metadata.Value)
+	}
+	if err == nil {
+		err = spoken(in.Body.Language, "/language")
 	}
 	if err != nil {
 		return objects.Conversation{}, err

@@ -171,6 +171,9 @@ type SearchResult struct {
 }
 
 func (s *Server) search(ctx context.Context, c *Call, in *search) (SearchResult, error) {
+	if err := spoken(&in.Body.Language, "/language"); err != nil {
+		return SearchResult{}, err
+	}
 	q := knowledge.Query{Text: in.Body.Query, Language: in.Body.Language}
 	if in.Body.Limit != nil {
 		q.Limit = *in.Body.Limit
@@ -229,6 +232,9 @@ func (s *Server) answerQuestion(ctx context.Context, c *Call, in *answerQuestion
 	}
 	if question == "" {
 		return out, invalid("/question", "A question is needed, or messages.")
+	}
+	if err := spoken(&in.Body.Language, "/language"); err != nil {
+		return out, err
 	}
 	tried, err := s.assistant.DryRun(ctx, c.Workspace, question, before, in.Body.Language)
 	if err != nil {

@@ -101,6 +101,9 @@ func (s *Server) createMessage(ctx context.Context, c *Call, in *createMessage) 
 	if err == nil {
 		err = checkMetadata(in.Body.Metadata)
 	}
+	if err == nil {
+		err = checkText(in.Body.Text, "/text")
+	}
 	if err != nil {
 		return out, err
 	}

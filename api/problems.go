@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -253,6 +254,13 @@ func fieldOf(d *huma.ErrorDetail) ProblemField {
 		return f
 	}
 	f.Pointer = "#"
+	if strings.HasPrefix(d.Message, "json: ") {
+		// What fits the schema and not the type: a number that is too large.
+		f.Detail = "This value is out of range."
+		if field := goField.FindStringSubmatch(d.Message); field != nil {
+			rest = field[1]
+		}
+	}
 	if rest != "" {
 		for _, step := range strings.Split(strings.NewReplacer("[", ".", "]", "").Replace(rest), ".") {
 			f.Pointer += "/" + escapePointer(step)
@@ -266,6 +274,9 @@ func fieldOf(d *huma.ErrorDetail) ProblemField {
 	}
 	return f
 }
+
+// goField finds the field that encoding/json names in the middle of our insides.
+var goField = regexp.MustCompile(`Go struct field \w+\.([a-z0-9_.]+) of type`)
 
 func escapePointer(step string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(step)

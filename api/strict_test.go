@@ -3,8 +3,12 @@ package api_test
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
 	"net/http"
+	"strings"
 	"testing"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 func TestAKeyHasSoManyStreamsOpenAndNoMore(t *testing.T) {
@@ -100,5 +104,91 @@ func TestACursorThatWasChangedIsRefused(t *testing.T) {
 	}
 	for _, cut := range [][]byte{cursor[:8], cursor[:23], append(cursor, 0)} {
 		b.want(400, "cursor_invalid", "GET", path+base64.RawURLEncoding.EncodeToString(cut), "")
+	}
+}
+
+func TestWhatJSONReadersTakeDifferentlyIsRefused(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for body, want := range map[string]string{
+		`{"name":"a\ud800"}`:                                                  "422 validation_failed #/name=surrogate",
+		`{"name":"\udc00\ud800 secret"}`:                                      "422 validation_failed #/name=surrogate",
+		`{"name":"\ud83d\ud83d\ude00"}`:                                       "422 validation_failed #/name=surrogate",
+		`{"name":"\ud83d\\ude00"}`:                                            "422 validation_failed #/name=surrogate",
+		`{"name":"a","languages":["en","\uDBFF"]}`:                            "422 validation_failed #/languages/1=surrogate",
+		`{"name":"a","metadata":{"\ud800":"x","k":"\u0000"}}`:                 "422 validation_failed #/metadata=surrogate #/metadata/k=nul",
+		`{"name":"a","name":"b"}`:                                             "400 malformed_request #/name=repeated",
+		`{"name":"a","n\u0061me":"b"}`:                                        "400 malformed_request #/name=repeated",
+		`{"name":"a","metadata":{"a/b" : "1", "a/b" :"2"}}`:                   "400 malformed_request #/metadata/a~1b=repeated",
+		`{"name":"a","languages":[[],{"x":[{}, -1e3,{"y":null,"y":true}]}]}`:  "400 malformed_request #/languages/1/x/2/y=repeated",
+		`{"name":"\ud83d\ude00","metadata":{"k":"\\ud800\\","l":"{\"k\":1"}}`: "201 ",
+		`{"name":"\ufffd","metadata":{"name":"a"}}`:                           "201 ",
+	} {
+		a := b.send("POST", "/v1/workspaces", body)
+		if got := fmt.Sprint(a.Status, " ", a.problem()); got != want || a.Status != 201 && strings.Contains(string(a.Raw), "secret") {
+			t.Errorf("%s: %s, want %s\n%s", body, got, want, a.Raw)
+		}
+	}
+	deep := strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9000)
+	if a := b.send("POST", "/v1/workspaces", deep); a.Status != 422 {
+		t.Errorf("deep: %d", a.Status)
+	}
+}
+
+func TestANumberThatIsTooLargeTellsNothingOfTheServersInsides(t *testing.T) {
+	t.Parallel()
+	w := setupWhole(t)
+	id := w.want(201, "", "POST", "/v1/conversations", `{"contact":{},"message":{"text":"Hello"}}`, w.here()).text("id")
+	a := w.want(422, "validation_failed #/expected_seq=invalid", "POST", "/v1/conversations/"+id+"/messages", `{"author":{"type":"member","member_id":"`+w.member+`"},"text":"x","expected_seq":1e30}`, w.here())
+	if strings.Contains(string(a.Raw), "json") || strings.Contains(string(a.Raw), "1e30") || strings.Contains(string(a.Raw), "struct") {
+		t.Errorf("%s", a.Raw)
+	}
+	for _, query := range []string{"after_seq=99999999999999999999", "limit=1e30"} {
+		if a := w.send("GET", "/v1/conversations/"+id+"/messages?"+query, ""); a.Status != 422 || strings.Contains(string(a.Raw), "strconv") {
+			t.Errorf("%d %s", a.Status, a.Raw)
+		}
+	}
+}
+
+func TestALanguageIsOneThatBCP47Knows(t *testing.T) {
+	t.Parallel()
+	s := setupSite(t)
+	_, as := s.session("", "")
+	id := s.want(201, "", "POST", "/v1/conversations", `{"contact":{"language":"pt-br"},"message":{"text":"Hello"},"language":"DE"}`, s.here()).text("id")
+	contact := s.want(200, "", "GET", "/v1/conversations/"+id, "", s.here())
+	if contact.text("language") != "de" {
+		t.Errorf("%s", contact.Raw)
+	}
+	for _, bad := range []string{`x\r\ny`, `<b>`, `german`, `und`, `en; q=1`} {
+		language := `"language":"` + bad + `"}`
+		const refused = "validation_failed #/language=invalid"
+		s.want(422, refused, "POST", "/v1/conversations", `{"contact":{},"message":{"text":"Hello"},`+language, s.here())
+		s.want(422, "validation_failed #/contact/language=invalid", "POST", "/v1/conversations", `{"message":{"text":"Hello"},"contact":{`+language+`}`, s.here())
+		s.want(422, refused, "PATCH", "/v1/conversations/"+id, `{`+language, s.here())
+		s.want(422, refused, "POST", "/v1/contacts", `{`+language, s.here())
+		s.want(422, refused, "PATCH", "/v1/contacts/"+contact.text("contact_id"), `{`+language, s.here())
+		s.want(422, refused, "POST", "/v1/search", `{"query":"x",`+language, s.here())
+		s.want(422, refused, "POST", "/v1/answers", `{"question":"x",`+language, s.here())
+		s.want(422, refused, "POST", "/v1/visitor/conversations", `{"message":{"text":"Hello"},`+language, as)
+	}
+	s.want(200, "", "PATCH", "/v1/contacts/"+contact.text("contact_id"), `{"language":null}`, s.here())
+	signed, _ := s.session(s.identity(jwt.MapClaims{"language": "<b>"}), "")
+	if k := s.want(200, "", "GET", "/v1/contacts/"+signed.text("contact_id"), "", s.here()); k.text("language") != "" {
+		t.Errorf("%s", k.Raw)
+	}
+}
+
+func TestAMessageHasSomethingToRead(t *testing.T) {
+	t.Parallel()
+	s := setupSite(t)
+	_, as := s.session("", "")
+	mine := "/v1/visitor/conversations/" + s.want(201, "", "POST", "/v1/visitor/conversations", `{"message":{"text":"."}}`, as).text("id") + "/messages"
+	id := s.want(201, "", "POST", "/v1/conversations", `{"contact":{},"message":{"text":"👋"}}`, s.here()).text("id")
+	for _, empty := range []string{`\u200b`, ` \t\r\n`, `\u0007\u001b`, `\u2060\ufeff \u00a0`, `\u3164\u2800\ufe0f`} {
+		s.want(422, "validation_failed #/message/text=invalid", "POST", "/v1/conversations", `{"contact":{},"message":{"text":"`+empty+`"}}`, s.here())
+		s.want(422, "validation_failed #/text=invalid", "POST", "/v1/conversations/"+id+"/messages", `{"author":{"type":"visitor"},"text":"`+empty+`"}`, s.here())
+		s.want(422, "validation_failed #/text=invalid", "POST", "/v1/conversations/"+id+"/messages", `{"author":{"type":"member","member_id":"`+s.member+`"},"visibility":"team","text":"`+empty+`"}`, s.here())
+		s.want(422, "validation_failed #/message/text=invalid", "POST", "/v1/visitor/conversations", `{"message":{"text":"`+empty+`"}}`, as)
+		s.want(422, "validation_failed #/text=invalid", "POST", mine, `{"text":"`+empty+`"}`, as)
 	}
 }

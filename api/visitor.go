@@ -152,6 +152,12 @@ type VisitorStarted struct {
 }
 
 func (s *Server) visitorStart(ctx context.Context, c *Call, in *visitorStart) (out VisitorStarted, err error) {
+	if err = checkText(in.Body.Message.Text, "/message/text"); err == nil {
+		err = spoken(&in.Body.Language, "/language")
+	}
+	if err != nil {
+		return out, err
+	}
 	started, err := s.conversations.Start(ctx, c.Workspace, conversations.Start{
 		ContactID: c.Principal.Visitor, Channel: "web", Language: in.Body.Language,
 		Message: conversations.Post{Text: in.Body.Message.Text, ClientID: in.Body.Message.ClientID},
@@ -220,6 +226,9 @@ type VisitorPosted struct {
 
 func (s *Server) visitorPost(ctx context.Context, c *Call, in *visitorPost) (out VisitorPosted, err error) {
 	conv, err := s.own(ctx, c, in.ConversationID)
+	if err == nil {
+		err = checkText(in.Body.Text, "/text")
+	}
 	if err != nil {
 		return out, err
 	}

@@ -117,6 +117,10 @@ func (t *Tenants) Identify(ctx context.Context, p Principal, text string) (Ident
 	if err != nil || c.Subject == "" || utf8.RuneCountInString(c.Subject) > 255 || len(c.Audience) != 1 || !short(c.Attributes) {
 		return Identity{}, doubt
 	}
+	if c.Language != nil {
+		spoken, _ := Language(*c.Language) // a site that misnames it still says who its visitor is
+		c.Language = &spoken
+	}
 	return Identity{c.Subject, c.Name, c.Email, c.Phone, c.Language, c.Attributes}, nil
 }
 

@@ -11,7 +11,6 @@ import (
 	"unicode"
 
 	"github.com/jackc/pgx/v5"
-	"golang.org/x/text/language"
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/relaydesk/relaydesk/events"
@@ -231,11 +230,11 @@ func checkWorkspace(zone *string, languages *[]string) ([]string, error) {
 		return canonical, nil
 	}
 	for i, l := range *languages {
-		tag, err := language.Parse(l)
-		if err != nil || tag == language.Und {
+		name, ok := Language(l)
+		if !ok {
 			return nil, invalid("/languages/"+strconv.Itoa(i), "This is no language that BCP 47 knows, such as en or pt-BR.")
 		}
-		canonical = append(canonical, tag.String())
+		canonical = append(canonical, name)
 	}
 	return canonical, nil
 }
