@@ -8,6 +8,7 @@ import (
 	"github.com/relaydesk/relaydesk/internal/ids"
 	"github.com/relaydesk/relaydesk/knowledge"
 	"github.com/relaydesk/relaydesk/objects"
+	"github.com/relaydesk/relaydesk/tenants"
 )
 
 func (s *Server) listSources(ctx context.Context, c *Call, in *struct{ Paged }) (List[objects.Source], error) {
@@ -55,6 +56,11 @@ func (s *Server) createSource(ctx context.Context, c *Call, in *createSource) (o
 	b := in.Body
 	if err := checkMetadata(b.Metadata); err != nil {
 		return objects.Source{}, err
+	}
+	if b.URL != "" {
+		if why := tenants.WrongAddress(b.URL); why != "" {
+			return objects.Source{}, invalid("/url", "The url "+why)
+		}
 	}
 	made := knowledge.NewSource{
 		Type: b.Type, URL: b.URL, Title: b.Title, Text: b.Text, Include: b.Include, Exclude: b.Exclude, Refresh: b.Refresh, Metadata: b.Metadata,

@@ -192,3 +192,22 @@ func TestAMessageHasSomethingToRead(t *testing.T) {
 		s.want(422, "validation_failed #/text=invalid", "POST", mine, `{"text":"`+empty+`"}`, as)
 	}
 }
+
+func TestAnAddressCanBeReachedAndHoldsNoPassword(t *testing.T) {
+	t.Parallel()
+	w := setupWhole(t)
+	made := "/v1/webhook_endpoints/" + w.want(201, "", "POST", "/v1/webhook_endpoints", `{"url":"https://example.com:65535/x","event_types":["*"]}`).text("id")
+	for _, bad := range []string{"http:///x", "https://example.com:0/", "https://example.com:65536/", "https://me:secret@example.com/", "ftp://example.com/", "example.com"} {
+		const refused = "validation_failed #/url=invalid"
+		for _, a := range []answer{
+			w.want(422, refused, "POST", "/v1/sources", `{"type":"website","url":"`+bad+`"}`, w.here()),
+			w.want(422, refused, "POST", "/v1/webhook_endpoints", `{"url":"`+bad+`","event_types":["*"]}`),
+			w.want(422, refused, "PATCH", made, `{"url":"`+bad+`"}`),
+		} {
+			if strings.Contains(string(a.Raw), "secret") {
+				t.Errorf("%s", a.Raw)
+			}
+		}
+	}
+	w.want(422, "validation_failed #/event_types/1=invalid", "PATCH", made, `{"event_types":["*","secret"]}`)
+}

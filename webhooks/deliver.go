@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -190,19 +189,4 @@ func wait(nth int, asked time.Duration) (time.Duration, bool) {
 	base := schedule[nth-1]
 	jittered := base*9/10 + rand.N(base/5+1)
 	return max(jittered, asked), true
-}
-
-// forbiddenURL tells why an endpoint's address can't be used, empty if it can.
-// What the name leads to is checked when it is dialled.
-func forbiddenURL(scheme, host string) string {
-	if scheme != "https" && scheme != "http" {
-		return "must be an http or https address"
-	}
-	if host == "" {
-		return "must name a host"
-	}
-	if addr, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil && addr.IsUnspecified() {
-		return "must name a host"
-	}
-	return ""
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -282,25 +282,22 @@ func readEndpoint(ctx context.Context, tx pgx.Tx, s tenants.Scope, id ids.ID) (E
 
 // check refuses what could never be delivered.
 func check(address string, types []string) error {
-	u, err := url.Parse(address)
-	if err != nil {
-		return fault.New(fault.Invalid, "validation_failed", "The url must be an http or https address.")
-	}
-	if why := forbiddenURL(u.Scheme, u.Hostname()); why != "" {
-		return fault.New(fault.Invalid, "validation_failed", "The url %s.", why)
-	}
-	if u.User != nil {
-		return fault.New(fault.Invalid, "validation_failed", "The url must not hold a name or password.")
+	if why := tenants.WrongAddress(address); why != "" {
+		return invalid("/url", "The url "+why)
 	}
 	if len(types) == 0 {
-		return fault.New(fault.Invalid, "validation_failed", `Name at least one event type, or "*" for all.`)
+		return invalid("/event_types", `Name at least one event type, or "*" for all.`)
 	}
-	for _, t := range types {
+	for i, t := range types {
 		if t != "*" && !events.Type(t).Known() {
-			return fault.New(fault.Invalid, "validation_failed", "There is no event type %q.", t)
+			return invalid("/event_types/"+strconv.Itoa(i), "There is no such type of event.")
 		}
 	}
 	return nil
+}
+
+func invalid(pointer, sentence string) error {
+	return &tenants.FieldError{Fault: fault.New(fault.Invalid, "validation_failed", "%s", sentence), Pointer: pointer}
 }
 
 func orNull(id ids.ID) *ids.ID {
