@@ -11,17 +11,11 @@ import (
 	"github.com/relaydesk/relaydesk/internal/clock"
 	"github.com/relaydesk/relaydesk/internal/postgres"
 	"github.com/relaydesk/relaydesk/knowledge"
+	"github.com/relaydesk/relaydesk/knowledge/rank"
 )
 
-const (
-	// headings is how many of a workspace's headings a calibration asks.
-	headings = 100
-	// small is how many passages a workspace needs to be trusted more than the
-	// average. Among fewer there is no background that a good hit could stand out
-	// from (rank.Signals), and hardly a word of foreign questions: they score so
-	// low that questions of the neighbourhood would pass for answered.
-	small = 60
-)
+// headings is how many of a workspace's headings a calibration asks.
+const headings = 100
 
 // Calibrate learns how high questions score that the workspace's content does
 // not answer, and some that it does, and keeps what follows from it.
@@ -34,13 +28,27 @@ func (a *Assistant) Calibrate(ctx context.Context, job knowledge.Calibrate) erro
 	if known.Changes != job.Changes || known.MadeFor == known.Changes && known.Data != nil || known.Passages == 0 {
 		return nil // done, or a later job's
 	}
+	made := confidence.Default()
+	if known.Passages > confidence.Settled { // of fewer passages it would not be looked at
+		if made, err = a.calibrate(ctx, w, known.Passages); err != nil {
+			return err
+		}
+	}
+	data, err := json.Marshal(made)
+	if err != nil {
+		return fmt.Errorf("calibrate: %w", err)
+	}
+	return a.Knowledge.StoreCalibration(ctx, w, known.Changes, data)
+}
+
+func (a *Assistant) calibrate(ctx context.Context, w postgres.Workspace, passages int) (made confidence.Calibration, err error) {
 	foreign, err := a.offTopic.queries(ctx)
 	if err != nil {
-		return err
+		return made, err
 	}
 	own, err := a.Knowledge.Headings(ctx, w, headings)
 	if err != nil {
-		return err
+		return made, err
 	}
 	asked := make([]knowledge.Query, len(own))
 	for i, h := range own {
@@ -48,21 +56,19 @@ func (a *Assistant) Calibrate(ctx context.Context, job knowledge.Calibrate) erro
 	}
 	offTopic, err := a.Knowledge.Signals(ctx, w, foreign)
 	if err != nil {
-		return fmt.Errorf("calibrate: %w", err)
+		return made, fmt.Errorf("calibrate: %w", err)
 	}
 	onTopic, err := a.Knowledge.Signals(ctx, w, asked)
 	if err != nil {
-		return fmt.Errorf("calibrate: %w", err)
+		return made, fmt.Errorf("calibrate: %w", err)
 	}
-	made := confidence.Calibrate(offTopic, onTopic)
-	if known.Passages < small {
+	made = confidence.Calibrate(offTopic, onTopic)
+	if passages < rank.Small {
+		// Among few there is hardly a word of foreign questions: they score so low
+		// that questions of the neighbourhood would pass for answered.
 		made.Same, made.Cross = max(made.Same, confidence.Default().Same), max(made.Cross, confidence.Default().Cross)
 	}
-	data, err := json.Marshal(made)
-	if err != nil {
-		return fmt.Errorf("calibrate: %w", err)
-	}
-	return a.Knowledge.StoreCalibration(ctx, w, known.Changes, data)
+	return made, nil
 }
 
 // offTopic are the shipped questions that no workspace answers, embedded once.

@@ -103,12 +103,12 @@ func (k *Knowledge) StoreCalibration(ctx context.Context, w postgres.Workspace, 
 }
 
 // Signals asks several questions, to be answered, and gives the signals of each.
-// Those that come with a vector are not embedded.
+// Those that come with a vector are not embedded. Sentences are not compared.
 func (k *Knowledge) Signals(ctx context.Context, w postgres.Workspace, questions []Query) ([]rank.Signals, error) {
 	all := make([]rank.Signals, len(questions))
 	for i, q := range questions {
 		q.Limit, q.Answering = 1, true
-		found, err := k.Search(ctx, w, q)
+		found, _, err := k.search(ctx, w, q)
 		if err != nil {
 			return nil, err
 		}

@@ -76,11 +76,12 @@ type Deps struct {
 
 // Knowledge is safe for concurrent use.
 type Knowledge struct {
-	db    *postgres.DB
-	clock clock.Clock
-	queue *queue.Queue
-	log   *slog.Logger
-	embed Embedder
+	db        *postgres.DB
+	clock     clock.Clock
+	queue     *queue.Queue
+	log       *slog.Logger
+	embed     Embedder
+	sentences sentences
 	// fetcher goes out to the sites.
 	fetcher *crawl.Fetcher
 }

@@ -65,6 +65,8 @@ type Found struct {
 	// CrossLanguage says that the content found is of another language than the
 	// question, so that only vectors were compared.
 	CrossLanguage bool
+	// nearest are the passages to compare sentence by sentence, in a small workspace.
+	nearest []rank.Candidate
 }
 
 const (
@@ -95,30 +97,45 @@ where exists (select from sources s where s.workspace_id = {workspace} and s.id 
 // Search finds passages by their words and by their meaning. With a question in
 // another language than the content only the meaning counts.
 func (k *Knowledge) Search(ctx context.Context, w postgres.Workspace, q Query) (Found, error) {
+	found, vector, err := k.search(ctx, w, q)
+	if err != nil || !q.Answering || len(found.nearest) == 0 {
+		return found, err
+	}
+	if found.Signals.NearestSentence, err = k.nearestSentence(ctx, vector, found.nearest); err != nil {
+		if ctx.Err() != nil {
+			return Found{}, fmt.Errorf("search: %w", ctx.Err())
+		}
+		k.log.WarnContext(ctx, "a small workspace is judged without its sentences", "workspace", w.ID, "error", err)
+	}
+	return found, nil
+}
+
+// search gives the question's vector, too.
+func (k *Knowledge) search(ctx context.Context, w postgres.Workspace, q Query) (Found, []float32, error) {
 	if q.Vector == nil && strings.TrimSpace(q.Text) != "" {
 		vectors, err := k.embed.Query(ctx, q.Text)
 		if err == nil {
 			err = checkVectors(vectors, 1)
 		}
 		if err != nil {
-			return Found{}, fmt.Errorf("embed a question: %w", err)
+			return Found{}, nil, fmt.Errorf("embed a question: %w", err)
 		}
 		q.Vector = vectors[0]
 	}
 	var found Found
 	err := k.db.InWorkspace(ctx, w, func(tx pgx.Tx) (err error) {
-		found, err = search(ctx, tx, w, q)
+		found, err = searchIn(ctx, tx, w, q)
 		return err
 	})
 	if err != nil {
-		return Found{}, fmt.Errorf("search: %w", err)
+		return Found{}, nil, fmt.Errorf("search: %w", err)
 	}
-	return found, nil
+	return found, q.Vector, nil
 }
 
-// search takes two round trips: what is known of the question's words, and the
+// searchIn takes two round trips: what is known of the question's words, and the
 // candidates.
-func search(ctx context.Context, tx pgx.Tx, w postgres.Workspace, q Query) (Found, error) {
+func searchIn(ctx context.Context, tx pgx.Tx, w postgres.Workspace, q Query) (Found, error) {
 	corpus, err := readCorpus(ctx, tx, w, q.Text)
 	if err != nil {
 		return Found{}, err
@@ -134,6 +151,10 @@ func search(ctx context.Context, tx pgx.Tx, w postgres.Workspace, q Query) (Foun
 		slices.SortStableFunc(ranked, func(a, b rank.Hit) int { return cmp.Compare(nanLast(b.Cosine), nanLast(a.Cosine)) })
 	}
 	found := Found{Signals: question.Signals(ranked, cross), Question: question, CrossLanguage: cross, Hits: []Hit{}}
+	if corpus.Passages < rank.Small {
+		found.Signals.Passages = corpus.Passages
+		found.nearest = nearest(ranked)
+	}
 	limit := min(q.Limit, maxHits)
 	if limit <= 0 {
 		limit = defaultHits
@@ -158,6 +179,18 @@ func search(ctx context.Context, tx pgx.Tx, w postgres.Workspace, q Query) (Foun
 		}
 	}
 	return found, nil
+}
+
+// nearest are the first passages by vector.
+func nearest(ranked []rank.Hit) []rank.Candidate {
+	var all []rank.Candidate
+	for i := range ranked {
+		if !math.IsNaN(float64(ranked[i].Cosine)) {
+			all = append(all, ranked[i].Candidate)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b rank.Candidate) int { return cmp.Compare(b.Cosine, a.Cosine) })
+	return all[:min(comparedPassages, len(all))]
 }
 
 func nanLast(c float32) float32 {

@@ -157,7 +157,7 @@ func (w *World) Sure(p float64) {
 	// So flat that no score matters.
 	const slope = 1e-9
 	even := -math.Log(p/(1-p)) / slope
-	data, err := json.Marshal(confidence.Calibration{Same: even, Cross: even, Slope: slope})
+	data, err := json.Marshal(confidence.Calibration{ScoreOnly: true, Same: even, Cross: even, Slope: slope})
 	w.Must(err)
 	known, err := w.Knowledge.Calibration(w.Context(), w.W)
 	w.Must(err)

@@ -11,6 +11,9 @@
 // (OffTopic, shipped), asked of its index, and with its own headings, which it
 // does answer. Between the two lies the score of an even chance.
 //
+// A workspace of few passages is judged by its nearest sentence instead (small.go),
+// the same before and after calibration.
+//
 // It can't see a trap: a question whose words are all there and whose answer is
 // not. That takes a reader; without one quote the sentence and offer a person.
 //
@@ -134,6 +137,9 @@ type Calibration struct {
 	Same  float64 `json:"same"`  // the score of an even chance, question and content of one language
 	Cross float64 `json:"cross"` // of different languages
 	Slope float64 `json:"slope"` // log odds for one unit of the score
+	// ScoreOnly judges a small workspace by its score, too. Tests that need an
+	// answer of a certain confidence set it.
+	ScoreOnly bool `json:"score_only,omitempty"`
 }
 
 // Default is the calibration of a workspace that has none: the average of the
@@ -192,7 +198,11 @@ func (c Calibration) Probability(s rank.Signals) float64 {
 	if s.CrossLanguage {
 		even = c.Cross
 	}
-	return 1 / (1 + math.Exp(-c.Slope*(Score(s)-even)))
+	odds := c.Slope * (Score(s) - even)
+	if w := smallness(s); w > 0 && !c.ScoreOnly {
+		odds = w*small(s) + (1-w)*odds
+	}
+	return logistic(odds)
 }
 
 // shrink moves what was found in n questions towards the default.

@@ -22,6 +22,30 @@ func Sentences(text string) iter.Seq[string] {
 	}
 }
 
+// SentencesInContext are a passage's sentences, each under the passage's heading
+// (the page's title if it has none), as they are to be embedded: a sentence such
+// as "It takes five days" means little without.
+func (c Candidate) SentencesInContext() []string {
+	heading := c.Title
+	if n := len(c.HeadingPath); n > 0 {
+		heading = c.HeadingPath[n-1]
+	}
+	var all []string
+	for sentence := range Sentences(c.Text) {
+		all = append(all, Candidate{Title: heading, Text: sentence}.Whole())
+	}
+	return all
+}
+
+// Dot is the scalar product of two vectors: the cosine if both are of unit length.
+func Dot(a, b []float32) float32 {
+	sum := float32(0)
+	for i := range min(len(a), len(b)) {
+		sum += a[i] * b[i]
+	}
+	return sum
+}
+
 func lineSentences(line string, yield func(string) bool) bool {
 	from := 0
 	for i := 0; i < len(line); {

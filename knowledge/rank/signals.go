@@ -25,9 +25,18 @@ type Signals struct {
 	Pairs     float64 `json:"pairs"`     // share of the question's neighbouring words that are neighbours there
 	Agreement float64 `json:"agreement"` // BM25 of the nearest vector's passage, as a share of the best one
 
+	// Of a small workspace (Small), where neither background nor statistics of
+	// words say anything. Signals leaves both zero: the caller knows them.
+	Passages        int     `json:"passages,omitempty"`         // in the workspace; 0: many
+	NearestSentence float64 `json:"nearest_sentence,omitempty"` // the best cosine of SentencesInContext; 0: not compared
+
 	CrossLanguage bool `json:"cross_language,omitempty"`
 	NoVectors     bool `json:"no_vectors,omitempty"`
 }
+
+// Small is how many passages make a workspace of its own background: ranks 11 to
+// 60. One of fewer is judged by Signals.NearestSentence, too.
+const Small = 60
 
 // firstHits is how many hits an answer may rest on.
 const firstHits = 3
