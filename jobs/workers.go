@@ -91,7 +91,11 @@ func (r *Runner) workers() (*river.Workers, error) {
 			return r.Assistant.Calibrate(ctx, job.Args)
 		}),
 		add(r, to, func(ctx context.Context, job *river.Job[webhooks.Deliver]) error {
-			return r.Webhooks.Deliver(ctx, job.Args, completing(job))
+			err := r.Webhooks.Deliver(ctx, job.Args, completing(job))
+			if errors.Is(err, webhooks.ErrBusy) {
+				return river.JobSnooze(0)
+			}
+			return err
 		}),
 		add(r, to, func(ctx context.Context, job *river.Job[Upkeep]) error { return r.upkeep(ctx, job.Args) }),
 	} {

@@ -67,7 +67,6 @@ create table webhook_deliveries (
 ) with (fillfactor = 80);
 comment on table webhook_deliveries is 'erasure: holds ids and times only';
 create index webhook_deliveries_endpoint on webhook_deliveries (agency_id, endpoint_id, id desc);
-create index webhook_deliveries_leased on webhook_deliveries (agency_id, endpoint_id) where state = 0 and leased_until is not null;
 create index webhook_deliveries_late on webhook_deliveries (next_attempt_at) where state = 0;
 alter table webhook_deliveries enable row level security;
 alter table webhook_deliveries force row level security;

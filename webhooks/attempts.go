@@ -30,7 +30,7 @@ update webhook_deliveries d set state = 0, next_attempt_at = @now, leased_until 
 where agency_id = @agency_id and id = @id and (@workspace_id::bigint = 0 or workspace_id = @workspace_id)
 returning id, endpoint_id, event_id, state, attempts, next_attempt_at, created_at, finished_at`
 	lateSQL = `
-select agency_id, id from webhook_deliveries
+select agency_id, id, endpoint_id from webhook_deliveries
 where state = 0 and next_attempt_at < @before and (leased_until is null or leased_until < @before) order by next_attempt_at limit @limit`
 )
 
@@ -105,7 +105,7 @@ func (h *Webhooks) Resend(ctx context.Context, s tenants.Scope, delivery ids.ID,
 			if err != nil {
 				return d, err
 			}
-			return d, h.queue.Insert(ctx, tx, Deliver{s.AgencyID, delivery}, time.Time{})
+			return d, h.queue.Insert(ctx, tx, Deliver{s.AgencyID, delivery, d.EndpointID}, time.Time{})
 		})
 		return err
 	})
@@ -128,7 +128,7 @@ func (h *Webhooks) Recover(ctx context.Context) (n int, err error) {
 			return err
 		}
 		late, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (j Deliver, err error) {
-			err = row.Scan(&j.AgencyID, &j.DeliveryID)
+			err = row.Scan(&j.AgencyID, &j.DeliveryID, &j.EndpointID)
 			return j, err
 		})
 		if err != nil {

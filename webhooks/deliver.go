@@ -65,8 +65,18 @@ func (o outcome) taken() bool { return o.status != nil && *o.status >= 200 && *o
 func (o outcome) gone() bool  { return o.status != nil && *o.status == http.StatusGone }
 
 // Deliver makes one attempt, if one is due, and stores what came of it; complete
-// runs in the same transaction. A nil complete is allowed.
+// runs in the same transaction. A nil complete is allowed. ErrBusy says that the
+// endpoint has its share of this node's workers: the job should come again.
 func (h *Webhooks) Deliver(ctx context.Context, job Deliver, complete func(context.Context, pgx.Tx) error) error {
+	if !h.shares.enter(job.EndpointID) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(breath):
+		}
+		return ErrBusy
+	}
+	well := true
+	defer func() { h.shares.leave(job.EndpointID, well) }()
 	c, found, err := h.claim(ctx, job)
 	if err != nil || !found {
 		return err
@@ -81,6 +91,7 @@ func (h *Webhooks) Deliver(ctx context.Context, job Deliver, complete func(conte
 		if ctx.Err() != nil {
 			return ctx.Err() // we were stopped: the endpoint is not to blame
 		}
+		well = out.taken()
 	}
 	return h.store(ctx, c, event, out, complete)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -73,24 +72,13 @@ func storeDeliveries(ctx context.Context, tx pgx.Tx, all []match, now time.Time)
 	return nil
 }
 
-// Shares of the workers that one endpoint, and one agency, may hold at a time:
-// who never answers keeps nobody else waiting.
-const (
-	endpointShare = 4
-	agencyShare   = 16
-)
-
-// claimSQL takes the lease of a delivery that is due and that nobody holds, if
-// its endpoint has not had its share.
+// claimSQL takes the lease of a delivery that is due and that nobody holds.
 const claimSQL = `
 update webhook_deliveries d set lease = d.lease + 1, leased_until = @until
 from webhook_endpoints e
 where d.agency_id = @agency_id and d.id = @id and d.state = 0 and d.next_attempt_at <= @now
   and (d.leased_until is null or d.leased_until <= @now)
   and e.agency_id = d.agency_id and e.id = d.endpoint_id and e.status = 'enabled'
-  and (select count(*) from webhook_deliveries x
-    where x.agency_id = d.agency_id and x.endpoint_id = d.endpoint_id and x.state = 0 and x.leased_until > @now) < @endpoint_share
-  and (select count(*) from webhook_deliveries x where x.agency_id = d.agency_id and x.state = 0 and x.leased_until > @now) < @agency_share
 returning coalesce(d.workspace_id, 0), d.endpoint_id, d.event_id, d.position, d.attempts + 1, d.lease, e.url, e.payload, e.secret`
 
 const cancelSQL = `
@@ -111,7 +99,6 @@ func (h *Webhooks) claim(ctx context.Context, job Deliver) (c claimed, found boo
 		c = claimed{agencyID: job.AgencyID, id: job.DeliveryID}
 		err := tx.QueryRow(ctx, claimSQL, pgx.StrictNamedArgs{
 			"agency_id": job.AgencyID, "id": job.DeliveryID, "now": now, "until": now.Add(lease),
-			"endpoint_share": endpointShare, "agency_share": agencyShare,
 		}).Scan(&c.workspaceID, &c.endpoint, &c.eventID, &c.position, &c.nth, &c.lease, &c.url, &c.payload, &c.secret)
 		if err == nil {
 			found = true
@@ -123,8 +110,7 @@ func (h *Webhooks) claim(ctx context.Context, job Deliver) (c claimed, found boo
 		if _, err := tx.Exec(ctx, cancelSQL, pgx.StrictNamedArgs{"agency_id": job.AgencyID, "id": job.DeliveryID, "now": now}); err != nil {
 			return err
 		}
-		// Somebody else holds it, its endpoint has its share, or it is early:
-		// come again then.
+		// Somebody else holds it, or it is early: come again then.
 		var next time.Time
 		err = tx.QueryRow(ctx, nextSQL, pgx.StrictNamedArgs{"agency_id": job.AgencyID, "id": job.DeliveryID}).Scan(&next)
 		if errors.Is(err, pgx.ErrNoRows) {
@@ -136,7 +122,7 @@ func (h *Webhooks) claim(ctx context.Context, job Deliver) (c claimed, found boo
 		if next.Before(now) {
 			next = now
 		}
-		return h.queue.Insert(ctx, tx, job, next.Add(time.Second+rand.N(time.Second)))
+		return h.queue.Insert(ctx, tx, job, next.Add(time.Second))
 	})
 	if err != nil {
 		return c, false, fmt.Errorf("claim a webhook delivery: %w", err)
@@ -222,7 +208,7 @@ func (h *Webhooks) settle(ctx context.Context, tx pgx.Tx, c claimed, sent bool, 
 	if err := finish(ctx, tx, c, Pending, &next, now); err != nil {
 		return err
 	}
-	return h.queue.Insert(ctx, tx, Deliver{c.agencyID, c.id}, next)
+	return h.queue.Insert(ctx, tx, Deliver{c.agencyID, c.id, c.endpoint}, next)
 }
 
 func (h *Webhooks) giveUp(ctx context.Context, tx pgx.Tx, c claimed, reason string, now time.Time) error {

@@ -103,6 +103,7 @@ type Renderer interface {
 type Deliver struct {
 	AgencyID   int64  `json:"agency_id"`
 	DeliveryID ids.ID `json:"delivery_id"`
+	EndpointID ids.ID `json:"endpoint_id"`
 }
 
 // Kind names the job.
@@ -122,6 +123,7 @@ type Webhooks struct {
 	client *http.Client
 	render Renderer
 	log    *slog.Logger
+	shares shares
 }
 
 // Deps is what New needs. Client is one of internal/outbound, with its timeout.
@@ -161,7 +163,7 @@ func (h *Webhooks) FanOut(ctx context.Context, tx pgx.Tx, batch []events.Numbere
 	jobs := make([]river.JobArgs, len(wanted))
 	for i := range wanted {
 		wanted[i].id = ids.New(now)
-		jobs[i] = Deliver{wanted[i].event.AgencyID, wanted[i].id}
+		jobs[i] = Deliver{wanted[i].event.AgencyID, wanted[i].id, wanted[i].endpoint}
 	}
 	if err := storeDeliveries(ctx, tx, wanted, now); err != nil {
 		return err

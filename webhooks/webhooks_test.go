@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -314,7 +315,7 @@ func TestFiveDaysOfFailuresDisableAnEndpointUnlessOneSucceeds(t *testing.T) {
 		if err != nil || len(deliveries) != 1 {
 			t.Fatalf("%+v, %v", deliveries, err)
 		}
-		b.deliver(t, webhooks.Deliver{AgencyID: b.w.AgencyID, DeliveryID: deliveries[0].ID})
+		b.deliver(t, webhooks.Deliver{AgencyID: b.w.AgencyID, DeliveryID: deliveries[0].ID, EndpointID: e.ID})
 	}
 	is := func(when, want string) {
 		if got, err := b.hooks.Endpoint(t.Context(), tenants.Of(b.w), e.ID); err != nil || got.Status != want {
@@ -371,19 +372,22 @@ func TestAWorkerThatWasBelievedDeadStoresNothing(t *testing.T) {
 func TestAnEndpointThatNeverAnswersHoldsItsShareOfWorkersOnly(t *testing.T) {
 	t.Parallel()
 	b := setup(t, loopback)
-	entered, release := make(chan struct{}, 10), make(chan struct{})
+	entered, release := make(chan struct{}, 100), make(chan struct{})
 	r := newReceiver(t, func(w http.ResponseWriter, _ *http.Request) {
 		entered <- struct{}{}
 		<-release
-		w.WriteHeader(http.StatusOK)
+		w.WriteHeader(http.StatusInternalServerError)
 	})
-	e := b.endpoint(t, tenants.Of(b.w), r.URL, "*")
-	for range 6 {
+	other := newReceiver(t, status(http.StatusOK))
+	b.endpoint(t, tenants.Of(b.w), r.URL, "message.created")
+	b.endpoint(t, tenants.Of(b.w), other.URL, "contact.created")
+	for range 17 {
 		b.happen(t, b.w, events.MessageCreated)
 	}
+	b.happen(t, b.w, events.ContactCreated)
 	jobs, _ := b.jobs(t)
 	var slow sync.WaitGroup
-	for _, job := range jobs[:4] {
+	for _, job := range jobs[:16] {
 		slow.Go(func() {
 			if err := b.hooks.Deliver(t.Context(), job, nil); err != nil {
 				t.Error(err)
@@ -391,27 +395,20 @@ func TestAnEndpointThatNeverAnswersHoldsItsShareOfWorkersOnly(t *testing.T) {
 		})
 		<-entered
 	}
-	b.deliver(t, jobs[4]) // returns at once
-	if n := len(r.requests()); n != 4 {
-		t.Errorf("%d workers wait for one endpoint", n)
+	if err := b.hooks.Deliver(t.Context(), jobs[16], nil); !errors.Is(err, webhooks.ErrBusy) {
+		t.Errorf("a seventeenth worker: %v", err)
 	}
-	later, at := b.jobs(t)
-	if len(later) != 7 || later[6] != jobs[4] || !at[6].After(b.clock.Now()) {
-		t.Errorf("what had to wait comes again at %v", at)
+	b.deliver(t, jobs[17])
+	if len(other.requests()) != 1 {
+		t.Error("another endpoint has to wait")
 	}
 	close(release)
 	slow.Wait()
-	for _, job := range jobs[4:] {
-		b.deliver(t, job)
-	}
-	all, _, err := b.hooks.Deliveries(t.Context(), tenants.Of(b.w), e.ID, tenants.Page{Limit: 10})
-	if err != nil || len(all) != 6 {
-		t.Fatalf("%+v, %v", all, err)
-	}
-	for _, d := range all {
-		if d.State != webhooks.Succeeded {
-			t.Errorf("%+v", d)
-		}
+	// It failed: from now on it gets less, until it takes something.
+	r.setAnswer(status(http.StatusOK))
+	b.deliver(t, jobs[16])
+	if n := len(r.requests()); n != 17 {
+		t.Errorf("%d requests", n)
 	}
 }
 
