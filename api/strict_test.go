@@ -1,9 +1,11 @@
 package api_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/base64"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -210,4 +212,37 @@ func TestAnAddressCanBeReachedAndHoldsNoPassword(t *testing.T) {
 		}
 	}
 	w.want(422, "validation_failed #/event_types/1=invalid", "PATCH", made, `{"event_types":["*","secret"]}`)
+}
+
+func TestWhatTheHTTPLayerRefusesIsPlainText(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	address := strings.TrimPrefix(b.server.URL, "http://")
+	for request, status := range map[string]string{
+		"nonsense\r\n\r\n":                                                                    "400",
+		"GET /v1/agency HTTP/1.1\r\n\r\n":                                                     "400",
+		"GET /v1/agency HTTP/9.9\r\n\r\n":                                                     "505",
+		"GET /v1/agency HTTP/1.1\r\nHost: x\r\nExpect: x\r\n\r\n":                             "417",
+		"POST /v1/agency HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n":              "501",
+		"GET /v1/agency HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 2<<20) + "\r\n\r\n": "431",
+	} {
+		c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _ = c.Write([]byte(request)) }()
+		got, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Errorf("%.40q: %v", request, err)
+			continue
+		}
+		if strings.Fields(got.Status)[0] != status || strings.Contains(got.Header.Get("Content-Type"), "json") {
+			t.Errorf("%.60q: %s %s, want %s", request, got.Status, got.Header.Get("Content-Type"), status)
+		}
+		_ = got.Body.Close()
+		_ = c.Close()
+	}
+	if a := b.want(404, "", "GET", "/guide/nowhere", ""); strings.Contains(a.Header.Get("Content-Type"), "json") {
+		t.Errorf("%v", a.Header)
+	}
 }
