@@ -241,7 +241,7 @@ func demo(t *testing.T, a *api, cites string, args ...string) string {
 	if code != 0 {
 		t.Fatalf("demo ended with %d: %s\n%s", code, p.log.String(), said)
 	}
-	says(t, said, "[1] ", cites, "confidence 0.", "handed over to the team (visitor_asked)", "promised: ", "/packet", "# ",
+	says(t, said, "[1] ", cites, "confidence ", "handed over to the team (visitor_asked)", "promised: ", "/packet", "# ",
 		"The inbox", "waiting since", "I have refunded", "signatures verified", "escalation.opened", "escalation.accepted", "escalation.answered")
 	t.Logf("the demo took %.1f s", time.Since(began).Seconds())
 	return said
