@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
@@ -251,20 +252,39 @@ func SchemaKey() (string, error) {
 
 // EnsureLogin makes a login that can do what the server does and nothing else:
 // it owns nothing, inherits nothing, and may only become one of the three
-// roles. An existing login of that name gets the password.
+// roles. An existing login of that name gets the password. Logins belong to the
+// whole cluster: one that somebody else makes at the same moment is tried again.
 func EnsureLogin(ctx context.Context, conn *pgx.Conn, name, password string) error {
+	var err error
+	for try := range 20 {
+		if err = ensureLogin(ctx, conn, name, password); err == nil {
+			return nil
+		}
+		e, ok := errors.AsType[*pgconn.PgError](err)
+		// unique_violation, duplicate_object, and a tuple updated concurrently.
+		if !ok || e.Code != "23505" && e.Code != "42710" && e.Code != "XX000" {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(try) * 5 * time.Millisecond):
+		}
+	}
+	return fmt.Errorf("make login %s: %w", name, err)
+}
+
+func ensureLogin(ctx context.Context, conn *pgx.Conn, name, password string) error {
 	var statement string
 	err := conn.QueryRow(ctx, `select format(
 		case when exists (select from pg_roles where rolname = $1) then 'alter role %1$I' else 'create role %1$I' end
 		|| ' login noinherit nosuperuser nocreatedb nocreaterole nobypassrls password %2$L;'
 		|| ' grant relaydesk_workspace, relaydesk_agency, relaydesk_system to %1$I', $1::text, $2::text)`, name, password).Scan(&statement)
 	if err != nil {
-		return fmt.Errorf("make login %s: %w", name, err)
+		return err
 	}
-	if _, err := conn.Exec(ctx, statement); err != nil {
-		return fmt.Errorf("make login %s: %w", name, err)
-	}
-	return nil
+	_, err = conn.Exec(ctx, statement)
+	return err
 }
 
 // Migration is a step of the schema, as this program knows it and as the

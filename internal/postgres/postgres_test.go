@@ -307,16 +307,16 @@ func TestAnUnknownOrChangedMigrationIsRefused(t *testing.T) {
 	if err := postgres.Migrate(ctx, target, quiet); err != nil {
 		t.Fatal(err)
 	}
-	for statement, complaint := range map[string]string{
-		"insert into migrations (version, name, sha256) values (9999, 'later', 'x')": "run a newer one",
-		"update migrations set sha256 = 'x' where version = 1":                       "was changed",
+	for _, c := range []struct{ statement, complaint string }{ // the second can't be taken back
+		{"insert into migrations (version, name, sha256) values (9999, 'later', 'x')", "run a newer one"},
+		{"update migrations set sha256 = 'x' where version = 1", "was changed"},
 	} {
-		tx, err := conn.Exec(ctx, statement)
+		tx, err := conn.Exec(ctx, c.statement)
 		if err != nil || tx.RowsAffected() != 1 {
 			t.Fatal(err)
 		}
-		if err := postgres.Migrate(ctx, target, quiet); err == nil || !strings.Contains(err.Error(), complaint) {
-			t.Errorf("after %s: %v", statement, err)
+		if err := postgres.Migrate(ctx, target, quiet); err == nil || !strings.Contains(err.Error(), c.complaint) {
+			t.Errorf("after %s: %v", c.statement, err)
 		}
 		if _, err := conn.Exec(ctx, "delete from migrations where version = 9999"); err != nil {
 			t.Fatal(err)
@@ -408,4 +408,24 @@ func TestEventsOfAMonthWithoutAPartitionMoveIntoItOnceItIsMade(t *testing.T) {
 	if err := conn.QueryRow(t.Context(), "select (select count(*) from events_203105), (select count(*) from events_unplaced)").Scan(&placed, &unplaced); err != nil || placed != 1 || unplaced != 0 {
 		t.Errorf("%d placed, %d not, %v", placed, unplaced, err)
 	}
+}
+
+func TestALoginIsMadeByManyAtOnce(t *testing.T) {
+	t.Parallel()
+	_, _, owner := postgrestest.Alone(t)
+	var nodes sync.WaitGroup
+	for range 8 {
+		nodes.Go(func() {
+			conn, err := pgx.Connect(t.Context(), owner)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close(context.WithoutCancel(t.Context()))
+			if err := postgres.EnsureLogin(t.Context(), conn, "made_at_once", "only-for-tests"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	nodes.Wait()
 }
