@@ -42,7 +42,7 @@ func TestAKeyHasSoManyStreamsOpenAndNoMore(t *testing.T) {
 			return response
 		}
 		for i := range 100 {
-			if got := open(c.as); got.StatusCode != 200 {
+			if got := open(c.as); got.StatusCode != http.StatusOK {
 				t.Fatalf("%s: stream %d: %d", c.path, i+1, got.StatusCode)
 			}
 		}
@@ -50,14 +50,14 @@ func TestAKeyHasSoManyStreamsOpenAndNoMore(t *testing.T) {
 			t.Errorf("%s: %v", c.path, a.Header)
 		}
 		if c.other != nil {
-			if got := open(c.other); got.StatusCode != 200 {
+			if got := open(c.other); got.StatusCode != http.StatusOK {
 				t.Errorf("another key: %d", got.StatusCode)
 			}
 		}
 		closeAll()
 		ctx, closeAll = context.WithCancel(t.Context())
 		defer closeAll()
-		for open(c.as).StatusCode != 200 { // until the server has noticed
+		for open(c.as).StatusCode != http.StatusOK { // until the server has noticed
 			if t.Context().Err() != nil {
 				t.Fatal("closed streams are counted for ever")
 			}
