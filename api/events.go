@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -115,23 +116,37 @@ func (s *Server) streamEvents(ctx context.Context, c *Call, in *streamEvents) (f
 	if err != nil {
 		return nil, err
 	}
-	from := in.LastEventID
-	if from == "" {
-		from = in.After
-	}
-	var after int64
-	if from == "" {
-		after, err = s.hub.Now(ctx, f.AgencyID)
-	} else {
-		after, err = s.position(c, from)
-	}
+	after, _, err := s.begin(ctx, c, f, in.LastEventID, in.After)
 	if err != nil {
 		return nil, err
 	}
-	// A position that is gone is a problem, not a stream that ends at once.
-	if _, err := s.hub.Next(ctx, f, after, 1); err != nil {
-		return nil, s.gone(c, err)
+	return s.follow(c, f, after, func(out *stream) func(context.Context, events.Page) error {
+		return func(ctx context.Context, p events.Page) error { return s.emit(ctx, c, out, p) }
+	}), nil
+}
+
+// begin finds where a stream begins: after the last frame that its reader got,
+// after the position that it names, or now.
+func (s *Server) begin(ctx context.Context, c *Call, f events.Filter, lastEventID, after string) (at int64, resumed bool, err error) {
+	from := cmp.Or(lastEventID, after)
+	if from == "" {
+		at, err = s.hub.Now(ctx, f.AgencyID)
+	} else {
+		at, err = s.position(c, from)
 	}
+	if err != nil {
+		return 0, false, err
+	}
+	// A position that is gone is a problem, not a stream that ends at once.
+	if _, err := s.hub.Next(ctx, f, at, 1); err != nil {
+		return 0, false, s.gone(c, err)
+	}
+	return at, from != "", nil
+}
+
+// follow streams what comes after a position. open is given the stream once it
+// is there, and gives what to do with each page of the log.
+func (s *Server) follow(c *Call, f events.Filter, after int64, open func(*stream) func(context.Context, events.Page) error) func(huma.Context) {
 	return func(hc huma.Context) {
 		r, w := unwrap(hc)
 		if !s.beginStream(w, c) {
@@ -142,15 +157,16 @@ func (s *Server) streamEvents(ctx context.Context, c *Call, in *streamEvents) (f
 			return
 		}
 		out := &stream{w: w, control: http.NewResponseController(w)}
+		emit := open(out)
 		if err := out.send([]byte("id: " + s.positions.Format(f.AgencyID, after) + "\n\n")); err != nil {
 			return
 		}
 		ctx := hc.Context()
-		err := s.hub.Follow(ctx, f, after, heartbeat, func(p events.Page) error { return s.emit(ctx, c, out, p) })
+		err := s.hub.Follow(ctx, f, after, heartbeat, func(p events.Page) error { return emit(ctx, p) })
 		if err != nil && ctx.Err() == nil && !errors.Is(err, errStream) && !errors.Is(err, events.ErrStopping) {
 			s.log.WarnContext(ctx, "a stream ended", "request_id", c.RequestID, "error", err)
 		}
-	}, nil
+	}
 }
 
 // errStream ends a stream without ado: the reader is gone, or its key.

@@ -3,8 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -29,44 +27,17 @@ func (s *Server) visitorStream(ctx context.Context, c *Call, in *visitorStream) 
 		return nil, err
 	}
 	f := events.Filter{AgencyID: c.Principal.AgencyID, WorkspaceID: c.Workspace.ID, Conversation: conv.ID}
-	from := in.LastEventID
-	if from == "" {
-		from = in.After
-	}
-	var after int64
-	if from == "" {
-		after, err = s.hub.Now(ctx, f.AgencyID)
-	} else {
-		after, err = s.position(c, from)
-	}
+	after, resumed, err := s.begin(ctx, c, f, in.LastEventID, in.After)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.hub.Next(ctx, f, after, 1); err != nil {
-		return nil, s.gone(c, err)
-	}
-	return func(hc huma.Context) {
-		r, w := unwrap(hc)
-		if !s.beginStream(w, c) {
-			return
-		}
-		defer s.streams.end(c.Principal.KeyID)
-		if r.Method == http.MethodHead {
-			return
-		}
-		v := visitorView{s: s, c: c, conv: in.ConversationID, out: &stream{w: w, control: http.NewResponseController(w)}}
-		if from == "" { // who resumes is told again who answers: it may have changed meanwhile
+	return s.follow(c, f, after, func(out *stream) func(context.Context, events.Page) error {
+		v := visitorView{s: s, c: c, conv: in.ConversationID, out: out}
+		if !resumed { // who resumes is told again who answers: it may have changed meanwhile
 			v.state = objects.ForVisitor(conv).State
 		}
-		if err := v.out.send([]byte("id: " + s.positions.Format(f.AgencyID, after) + "\n\n")); err != nil {
-			return
-		}
-		ctx := hc.Context()
-		err := s.hub.Follow(ctx, f, after, heartbeat, func(p events.Page) error { return v.emit(ctx, p) })
-		if err != nil && ctx.Err() == nil && !errors.Is(err, errStream) && !errors.Is(err, events.ErrStopping) {
-			s.log.WarnContext(ctx, "a visitor's stream ended", "request_id", c.RequestID, "error", err)
-		}
-	}, nil
+		return v.emit
+	}), nil
 }
 
 // visitorView is one stream and what it has shown.
