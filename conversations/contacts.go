@@ -265,7 +265,7 @@ order by k.id desc limit @limit`
 func (c *Conversations) Contacts(ctx context.Context, w postgres.Workspace, externalID string, page tenants.Page) (out []Contact, more bool, err error) {
 	err = c.in(ctx, w, func(tx pgx.Tx) (err error) {
 		out, err = many[Contact](ctx, tx, listContactsSQL, args{
-			"workspace_id": w.ID, "external_id": externalID, "after": orNull(page.After), "limit": page.Limit + 1,
+			"workspace_id": w.ID, "external_id": externalID, "after": page.After.OrNil(), "limit": page.Limit + 1,
 		})
 		return err
 	})

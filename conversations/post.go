@@ -186,7 +186,7 @@ func (c *Conversations) posting(ctx context.Context, w postgres.Workspace, conve
 	p.args = []any{
 		w.ID, w.AgencyID, conversation, message, in.Text, textOrNull(in.ClientID), metadataOrNull(in.Metadata), turn, now,
 		[]ids.ID{ids.New(now), ids.New(now)},
-		textOrNull(receipt.Place), orNull(receipt.Principal), textOrNull(receipt.Key), receipt.Fingerprint, receipt.Sealed, receipt.KeptSince,
+		textOrNull(receipt.Place), receipt.Principal.OrNil(), textOrNull(receipt.Key), receipt.Fingerprint, receipt.Sealed, receipt.KeptSince,
 		job.Args, job.Metadata, job.Kind, job.Queue, job.Priority, job.MaxAttempts, job.Notify,
 	}
 	return p, nil

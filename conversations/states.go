@@ -39,9 +39,6 @@ func (c *Conversations) change(ctx context.Context, w postgres.Workspace, id ids
 			return changed{t.Conversation}, t.Save(ctx)
 		})
 		out = kept.Conversation
-		if err == nil && (r == nil || !r.Replayed) {
-			out = kept.Conversation
-		}
 		return err
 	})
 	if err == nil && !ended.IsZero() && ended != out.TurnID {

@@ -4,8 +4,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
-
-	"github.com/relaydesk/relaydesk/internal/ids"
 )
 
 // zero stands for an absent id outside of the database.
@@ -121,14 +119,6 @@ where workspace_id = @workspace_id and conversation_id = @conversation_id and se
 insert into suggestions (agency_id, workspace_id, id, conversation_id, turn_id, text, citations, confidence, created_at, updated_at)
 values (@agency_id, @workspace_id, @id, @conversation_id, @turn_id, @text, @citations, @confidence, @now, @now)`
 )
-
-// orNull leaves out a zero id where a column may be null.
-func orNull(id ids.ID) *ids.ID {
-	if id.IsZero() {
-		return nil
-	}
-	return &id
-}
 
 // textOrNull does so for a text.
 func textOrNull(s string) *string {

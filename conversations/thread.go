@@ -116,8 +116,8 @@ func (t *Thread) Say(m Message) Message {
 	}
 	t.batch.Queue(insertMessageSQL, args{
 		"agency_id": t.w.AgencyID, "workspace_id": t.w.ID, "id": m.ID, "conversation_id": t.ID, "seq": m.Seq, "author": m.Author,
-		"member_id": orNull(m.MemberID), "visibility": m.Visibility, "status": m.Status, "text": m.Text, "citations": citationsOrNull(m.Citations),
-		"confidence": m.Confidence, "offers": m.Offers, "client_id": textOrNull(m.ClientID), "turn_id": orNull(m.TurnID), "metadata": metadataOrNull(m.Metadata), "now": t.Now,
+		"member_id": m.MemberID.OrNil(), "visibility": m.Visibility, "status": m.Status, "text": m.Text, "citations": citationsOrNull(m.Citations),
+		"confidence": m.Confidence, "offers": m.Offers, "client_id": textOrNull(m.ClientID), "turn_id": m.TurnID.OrNil(), "metadata": metadataOrNull(m.Metadata), "now": t.Now,
 	})
 	t.Log(events.MessageCreated, m.ID, nil)
 	return m
@@ -152,8 +152,8 @@ func (t *Thread) EndTurn(status string, message, escalation ids.ID) {
 	}
 	t.Turn.Status, t.Turn.MessageID, t.Turn.EscalationID, t.Turn.UpdatedAt = status, message, escalation, t.Now
 	t.batch.Queue(endTurnSQL, args{
-		"workspace_id": t.w.ID, "id": t.Turn.ID, "status": status, "last_seq": t.Turn.LastSeq, "message_id": orNull(message),
-		"escalation_id": orNull(escalation), "next_turn_id": orNull(t.Turn.NextTurnID), "runs": t.Turn.Runs, "now": t.Now,
+		"workspace_id": t.w.ID, "id": t.Turn.ID, "status": status, "last_seq": t.Turn.LastSeq, "message_id": message.OrNil(),
+		"escalation_id": escalation.OrNil(), "next_turn_id": t.Turn.NextTurnID.OrNil(), "runs": t.Turn.Runs, "now": t.Now,
 	})
 	t.clear(timers.TurnDue, t.Turn.ID)
 	t.Turn, t.TurnID = nil, ids.ID{}
@@ -198,7 +198,7 @@ func (t *Thread) openTurn(id ids.ID, first, last int64, due time.Time) {
 func (t *Thread) Suggest(s Suggestion) Suggestion {
 	s.ID, s.ConversationID, s.CreatedAt, s.UpdatedAt = ids.New(t.Now), t.ID, t.Now, t.Now
 	t.batch.Queue(insertSuggestionSQL, args{
-		"agency_id": t.w.AgencyID, "workspace_id": t.w.ID, "id": s.ID, "conversation_id": t.ID, "turn_id": orNull(s.TurnID), "text": s.Text,
+		"agency_id": t.w.AgencyID, "workspace_id": t.w.ID, "id": s.ID, "conversation_id": t.ID, "turn_id": s.TurnID.OrNil(), "text": s.Text,
 		"citations": citationsOrNull(s.Citations), "confidence": s.Confidence, "now": t.Now,
 	})
 	t.Log(events.SuggestionCreated, s.ID, nil)
@@ -254,8 +254,8 @@ func (t *Thread) Save(ctx context.Context) error {
 	}
 	t.batch.Queue(updateConversationSQL, args{
 		"workspace_id": t.w.ID, "id": t.ID, "channel": t.Channel, "language": t.Language, "subject": t.Subject, "status": t.Status, "owner": t.Owner,
-		"member_id": orNull(t.MemberID), "assignee_id": orNull(t.AssigneeID), "epoch": t.Epoch, "last_seq": t.LastSeq, "last_public_seq": t.LastPublicSeq, "last_visitor_seq": t.LastVisitorSeq,
-		"pending_offer": t.PendingOffer, "unsure_turns": t.UnsureTurns, "turn_id": orNull(t.TurnID), "escalation_id": orNull(t.EscalationID),
+		"member_id": t.MemberID.OrNil(), "assignee_id": t.AssigneeID.OrNil(), "epoch": t.Epoch, "last_seq": t.LastSeq, "last_public_seq": t.LastPublicSeq, "last_visitor_seq": t.LastVisitorSeq,
+		"pending_offer": t.PendingOffer, "unsure_turns": t.UnsureTurns, "turn_id": t.TurnID.OrNil(), "escalation_id": t.EscalationID.OrNil(),
 		"waiting_since": t.WaitingSince, "snoozed_until": t.SnoozedUntil, "active_at": t.ActiveAt, "tags": t.Tags, "metadata": t.Metadata,
 		"unread": t.Unread, "version": t.Version, "now": t.Now,
 	})

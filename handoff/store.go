@@ -6,7 +6,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/relaydesk/relaydesk/internal/ids"
 	"github.com/relaydesk/relaydesk/internal/postgres"
 )
 
@@ -63,7 +62,7 @@ order by e.id desc limit @limit`
 func (e *Escalation) args(w postgres.Workspace) pgx.StrictNamedArgs {
 	return pgx.StrictNamedArgs{
 		"workspace_id": w.ID, "id": e.ID, "status": e.Status, "triggers": e.Triggers, "priority": e.Priority, "summary": e.Summary, "promise": e.Promise,
-		"repeated": e.Repeated, "accepted_by": orNull(e.AcceptedBy), "accepted_at": e.AcceptedAt, "first_reply_at": e.FirstReplyAt,
+		"repeated": e.Repeated, "accepted_by": e.AcceptedBy.OrNil(), "accepted_at": e.AcceptedAt, "first_reply_at": e.FirstReplyAt,
 		"resolved_at": e.ResolvedAt, "overdue_at": e.OverdueAt, "version": e.Version, "updated_at": e.UpdatedAt,
 	}
 }
@@ -76,13 +75,6 @@ func (e *Escalation) first(w postgres.Workspace) pgx.StrictNamedArgs {
 		"created_at": e.CreatedAt,
 	})
 	return all
-}
-
-func orNull(id ids.ID) *ids.ID {
-	if id.IsZero() {
-		return nil
-	}
-	return &id
 }
 
 func readOne(ctx context.Context, tx pgx.Tx, sql string, with pgx.StrictNamedArgs) (Escalation, error) {

@@ -23,7 +23,7 @@ type PageFilter struct {
 func (k *Knowledge) Pages(ctx context.Context, w postgres.Workspace, f PageFilter, p tenants.Page) (all []Page, more bool, err error) {
 	err = k.db.InWorkspace(ctx, w, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, listPagesSQL, pgx.StrictNamedArgs{
-			"workspace_id": w.ID, "source_id": orNull(f.SourceID), "status": f.Status, "after": orNull(p.After), "limit": p.Limit + 1,
+			"workspace_id": w.ID, "source_id": f.SourceID.OrNil(), "status": f.Status, "after": p.After.OrNil(), "limit": p.Limit + 1,
 		})
 		if err != nil {
 			return err
@@ -62,11 +62,4 @@ func (k *Knowledge) Page(ctx context.Context, w postgres.Workspace, id ids.ID) (
 func scanPage(row pgx.CollectableRow) (p Page, err error) {
 	err = row.Scan(&p.ID, &p.SourceID, &p.URL, &p.Title, &p.Language, &p.Status, &p.Reason, &p.Passages, &p.FetchedAt, &p.CreatedAt, &p.UpdatedAt)
 	return p, err
-}
-
-func orNull(id ids.ID) *ids.ID {
-	if id.IsZero() {
-		return nil
-	}
-	return &id
 }

@@ -111,7 +111,7 @@ func readSource(ctx context.Context, tx pgx.Tx, w postgres.Workspace, id ids.ID,
 }
 
 func listSources(ctx context.Context, tx pgx.Tx, w postgres.Workspace, p tenants.Page) ([]Source, error) {
-	rows, err := tx.Query(ctx, listSourcesSQL, pgx.StrictNamedArgs{"workspace_id": w.ID, "after": orNull(p.After), "limit": p.Limit + 1})
+	rows, err := tx.Query(ctx, listSourcesSQL, pgx.StrictNamedArgs{"workspace_id": w.ID, "after": p.After.OrNil(), "limit": p.Limit + 1})
 	if err != nil {
 		return nil, err
 	}

@@ -71,7 +71,7 @@ func readWorkspace(ctx context.Context, tx pgx.Tx, agencyID int64, id ids.ID) (W
 
 func listWorkspaces(ctx context.Context, tx pgx.Tx, agencyID int64, f WorkspaceFilter, p Page) ([]Workspace, error) {
 	return many[Workspace](ctx, tx, "list workspaces", listWorkspacesSQL, pgx.StrictNamedArgs{
-		"agency_id": agencyID, "after": orNull(p.After), "limit": p.Limit + 1, "slug": f.Slug, "status": f.Status,
+		"agency_id": agencyID, "after": p.After.OrNil(), "limit": p.Limit + 1, "slug": f.Slug, "status": f.Status,
 	})
 }
 
@@ -154,7 +154,7 @@ func readMembers(ctx context.Context, tx pgx.Tx, wanted []ids.ID) (map[ids.ID]Me
 
 func listMembers(ctx context.Context, tx pgx.Tx, agencyID int64, f MemberFilter, p Page) ([]Member, error) {
 	return many[Member](ctx, tx, "list members", listMembersSQL, pgx.StrictNamedArgs{
-		"agency_id": agencyID, "after": orNull(p.After), "limit": p.Limit + 1, "email": f.Email, "role": f.Role, "status": f.Status,
+		"agency_id": agencyID, "after": p.After.OrNil(), "limit": p.Limit + 1, "email": f.Email, "role": f.Role, "status": f.Status,
 	})
 }
 
@@ -230,13 +230,13 @@ func keyBy(ctx context.Context, tx pgx.Tx, sql string, agencyID int64, id ids.ID
 }
 
 func listKeys(ctx context.Context, tx pgx.Tx, agencyID int64, p Page) ([]Key, error) {
-	return many[Key](ctx, tx, "list keys", listKeysSQL, pgx.StrictNamedArgs{"agency_id": agencyID, "after": orNull(p.After), "limit": p.Limit + 1})
+	return many[Key](ctx, tx, "list keys", listKeysSQL, pgx.StrictNamedArgs{"agency_id": agencyID, "after": p.After.OrNil(), "limit": p.Limit + 1})
 }
 
 func insertKey(ctx context.Context, tx pgx.Tx, k MadeKey) error {
 	hash := secrets.Hash(k.Secret)
 	return tx.QueryRow(ctx, insertKeySQL, pgx.StrictNamedArgs{
-		"agency_id": k.AgencyID, "id": k.ID, "workspace": orNull(k.Workspace), "name": k.Name, "hash": hash[:], "last4": k.Last4,
+		"agency_id": k.AgencyID, "id": k.ID, "workspace": k.Workspace.OrNil(), "name": k.Name, "hash": hash[:], "last4": k.Last4,
 		"scopes": k.Scopes, "expires_at": k.ExpiresAt, "now": k.CreatedAt,
 	}).Scan(&k.ID)
 }

@@ -140,14 +140,6 @@ func split[T any](all []T, limit int) (page []T, more bool) {
 	return all, false
 }
 
-// orNull leaves out a zero id where a column or a parameter may be null.
-func orNull(id ids.ID) *ids.ID {
-	if id.IsZero() {
-		return nil
-	}
-	return &id
-}
-
 // timeOrNull does so for a moment.
 func timeOrNull(at time.Time) *time.Time {
 	if at.IsZero() {

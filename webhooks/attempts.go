@@ -47,7 +47,7 @@ func (h *Webhooks) Deliveries(ctx context.Context, s tenants.Scope, endpoint ids
 			return err
 		}
 		rows, err := tx.Query(ctx, deliveriesSQL, pgx.StrictNamedArgs{
-			"agency_id": s.AgencyID, "endpoint_id": endpoint, "after": orNull(p.After), "limit": p.Limit + 1,
+			"agency_id": s.AgencyID, "endpoint_id": endpoint, "after": p.After.OrNil(), "limit": p.Limit + 1,
 		})
 		if err != nil {
 			return err

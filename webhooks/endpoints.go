@@ -129,7 +129,7 @@ func EndpointsByID(ctx context.Context, tx pgx.Tx, s tenants.Scope, wanted []ids
 func (h *Webhooks) Endpoints(ctx context.Context, s tenants.Scope, p tenants.Page) (all []Endpoint, more bool, err error) {
 	err = s.In(ctx, h.db, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, listEndpointsSQL, pgx.StrictNamedArgs{
-			"agency_id": s.AgencyID, "workspace_id": s.Workspace.ID, "after": orNull(p.After), "limit": p.Limit + 1,
+			"agency_id": s.AgencyID, "workspace_id": s.Workspace.ID, "after": p.After.OrNil(), "limit": p.Limit + 1,
 		})
 		if err != nil {
 			return err
@@ -298,11 +298,4 @@ func check(address string, types []string) error {
 
 func invalid(pointer, sentence string) error {
 	return &tenants.FieldError{Fault: fault.New(fault.Invalid, "validation_failed", "%s", sentence), Pointer: pointer}
-}
-
-func orNull(id ids.ID) *ids.ID {
-	if id.IsZero() {
-		return nil
-	}
-	return &id
 }

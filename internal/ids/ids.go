@@ -70,6 +70,14 @@ func (id ID) Time() time.Time {
 // IsZero tells whether the identifier was never set.
 func (id ID) IsZero() bool { return id == ID{} }
 
+// OrNil leaves a zero identifier out where a column or a parameter may be null.
+func (id ID) OrNil() *ID {
+	if id.IsZero() {
+		return nil
+	}
+	return &id
+}
+
 // Format writes the identifier as the API shows it.
 func Format(p Prefix, id ID) string {
 	var b strings.Builder
